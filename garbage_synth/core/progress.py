@@ -25,13 +25,13 @@ class NullProgress:
     """Listens to nothing."""
 
     def start(self, label: str, total: int | None) -> None:
-        pass
+        """Nothing."""
 
     def advance(self, units: int = 1) -> None:
-        pass
+        """Nothing."""
 
     def message(self, text: str) -> None:
-        pass
+        """Nothing."""
 
 
 @dataclass(frozen=True, slots=True)

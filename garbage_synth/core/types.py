@@ -84,7 +84,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """One image entry of a COCO split. file_name is relative to the split's image folder; extra holds unknown fields."""
+    """One image entry of a COCO split. file_name: relative to the split's image folder; extra holds unknown fields."""
 
     id: int
     file_name: str

@@ -1,0 +1,444 @@
+"""The command line: parses, calls one stage function, prints its summary. Heavy packages load inside the commands."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, Optional, TypeVar
+
+import typer
+
+from garbage_synth import __version__
+from garbage_synth.core.progress import Progress, StageSummary
+from garbage_synth.errors import GarbageSynthError, InputError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from garbage_synth.config.base import StageConfig
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="garbage-synth",
+    help="Photos of single items and pictures of an empty belt -> a detection dataset that looks like your line.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Output folder; must be missing or empty.", show_default=False)]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output folder that garbage-synth made.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue an interrupted run with the same inputs and settings.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the input and say what would be done; write nothing.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")]
+ConfigFile = Annotated[
+    Optional[Path],  # noqa: UP045 - typer 0.15 reads this form alone
+    typer.Option("--config", help="YAML file with settings beyond the flags.", show_default=False),
+]
+Settings = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="One setting, over the config file; repeatable.", show_default=False
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]
+Workers = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(help="Worker processes; default: the cores. Never changes the output.", show_default=False),
+]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where the networks run.")]
+Precision = Annotated[str, typer.Option(metavar="auto|fp32|bf16", help="Arithmetic of the networks.")]
+
+Config = TypeVar("Config", bound="StageConfig")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        print(f"garbage-synth {__version__}")
+        raise typer.Exit(0)
+
+
+@app.command()
+def segment(
+    photos: Annotated[Path, typer.Argument(help="Folder per class of single-item photos, or a COCO dataset.")],
+    out: Out,
+    method: Annotated[str, typer.Option(metavar="auto|grabcut|alpha|mask|coco|rembg", help="How to cut.")] = "auto",
+    boxes: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="JSON file {photo: [x0, y0, x1, y1]} with the item's box.", show_default=False),
+    ] = None,
+    split: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Split of a COCO dataset to cut from.", show_default=False),
+    ] = None,
+    workers: Workers = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Cut single items out of their photos: RGBA, soft clean edges."""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.config.segment import SegmentConfig
+        from garbage_synth.stages.segment import segment as stage
+
+        return stage(
+            photos,
+            out,
+            method=method,
+            boxes=boxes,
+            split=split,
+            config=_load(SegmentConfig, config, settings),
+            overwrite=overwrite,
+            resume=resume,
+            dry_run=dry_run,
+            workers=workers,
+            progress=progress,
+        )
+
+    _execute(work, as_json=as_json, resumable=True)
+
+
+@app.command()
+def composite(
+    crops: Annotated[Path, typer.Option(help="Folder <class>/*.png of cut-outs.", show_default=False)],
+    backgrounds: Annotated[Path, typer.Option(help="Folder of empty belt pictures.", show_default=False)],
+    out: Out,
+    count: Annotated[int, typer.Option(help="Images in all, train and val together.", show_default=False)],
+    size: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="WxH", help="Image size; default: the belt's own.", show_default=False),
+    ] = None,
+    items: Annotated[str, typer.Option(metavar="MIN..MAX", help="Items per image.")] = "3..12",
+    val_fraction: Annotated[float, typer.Option(help="Share of the images that go to val.")] = 0.2,
+    seed: Seed = 0,
+    workers: Workers = None,
+    formats: Annotated[str, typer.Option("--format", metavar="coco,yolo", help="Label formats to write.")] = "coco",
+    config: ConfigFile = None,
+    settings: Settings = None,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Lay cut-outs on empty belts: images with exact labels."""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.config.composite import CompositeConfig
+        from garbage_synth.stages.arguments import parse_pair, parse_words
+        from garbage_synth.stages.composite import composite as stage
+
+        return stage(
+            crops,
+            backgrounds,
+            out,
+            count=count,
+            size=None if size is None else parse_pair(size, "size", "WxH"),
+            items=parse_pair(items, "items", "MIN..MAX"),
+            val_fraction=val_fraction,
+            seed=seed,
+            workers=workers,
+            formats=parse_words(formats),
+            config=_load(CompositeConfig, config, settings),
+            overwrite=overwrite,
+            resume=resume,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+    _execute(work, as_json=as_json, resumable=True)
+
+
+@app.command("train-gan")
+def train_gan(
+    synthetic: Annotated[Path, typer.Option(help="Dataset (its train split) or folder of images.", show_default=False)],
+    real: Annotated[Path, typer.Option(help="Folder of real frames, or a dataset.", show_default=False)],
+    out: Out,
+    epochs: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Epochs of the whole schedule; instead of --steps.", show_default=False),
+    ] = None,
+    steps: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Steps of the whole schedule; instead of --epochs.", show_default=False),
+    ] = None,
+    stop_after: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Checkpoint and end after so many steps; continue with --resume.", show_default=False),
+    ] = None,
+    crop: Annotated[int, typer.Option(help="Side of the random square crops, pixels.")] = 256,
+    resize: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="short:P", help="First scale the short side to P pixels.", show_default=False),
+    ] = None,
+    generator: Annotated[str, typer.Option(metavar="resnet9|resnet6", help="Generator network.")] = "resnet9",
+    batch: Annotated[int, typer.Option(help="Pairs per step.")] = 1,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    seed: Seed = 0,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Train a CycleGAN between two unpaired folders of images."""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.config.gan import GanConfig
+        from garbage_synth.stages.train_gan import train_gan as stage
+
+        return stage(
+            synthetic,
+            real,
+            out,
+            epochs=epochs,
+            steps=steps,
+            stop_after=stop_after,
+            crop=crop,
+            resize=resize,
+            generator=generator,
+            batch=batch,
+            device=device,
+            precision=precision,
+            seed=seed,
+            config=_load(GanConfig, config, settings),
+            resume=resume,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+    _execute(work, as_json=as_json, resumable=True)
+
+
+@app.command()
+def refine(
+    dataset: Annotated[Path, typer.Argument(help="Dataset whose images are rewritten.")],
+    generator: Annotated[Path, typer.Option(help="Run folder of train-gan, or a generator file.", show_default=False)],
+    out: Out,
+    direction: Annotated[
+        str, typer.Option(metavar="synthetic-to-real|real-to-synthetic", help="Which generator of a run.")
+    ] = "synthetic-to-real",
+    device: Device = "auto",
+    precision: Precision = "auto",
+    config: ConfigFile = None,
+    settings: Settings = None,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Rewrite a dataset by a trained generator; the labels stay."""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.config.refine import RefineConfig
+        from garbage_synth.stages.refine import refine as stage
+
+        return stage(
+            dataset,
+            generator,
+            out,
+            direction=direction,
+            device=device,
+            precision=precision,
+            config=_load(RefineConfig, config, settings),
+            overwrite=overwrite,
+            resume=resume,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+    _execute(work, as_json=as_json, resumable=True)
+
+
+@app.command()
+def export(
+    dataset: Annotated[Path, typer.Argument(help="Dataset to convert.")],
+    format: Annotated[
+        str, typer.Option(metavar="coco|yolo|voc|coco-roboflow|hf-imagefolder", help="Layout.", show_default=False)
+    ],
+    out: Out,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Write a dataset in the layout that a trainer expects."""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.stages.export import export as stage
+
+        return stage(
+            dataset, out, format=format, overwrite=overwrite, resume=resume, dry_run=dry_run, progress=progress
+        )
+
+    _execute(work, as_json=as_json, resumable=True)
+
+
+@app.command()
+def validate(
+    dataset: Annotated[Path, typer.Argument(help="Dataset to check.")],
+    as_json: Json = False,
+) -> None:
+    """Check a dataset: exit 0 where sound, else 1 and its defects."""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.stages.validate import validate as stage
+
+        return stage(dataset, progress=progress)
+
+    _execute(work, as_json=as_json)
+
+
+@app.command()
+def report(
+    datasets: Annotated[list[Path], typer.Argument(help="Datasets to show side by side.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file.", show_default=False)],
+    pictures: Annotated[int, typer.Option(help="Pictures of each dataset.")] = 8,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    as_json: Json = False,
+) -> None:
+    """One HTML page with pictures, boxes, masks and counts."""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.stages.report import report as stage
+
+        return stage(datasets, out, pictures=pictures, overwrite=overwrite, progress=progress)
+
+    _execute(work, as_json=as_json)
+
+
+@app.command()
+def run(
+    pipeline: Annotated[Path, typer.Argument(help="YAML file that names the stages and their arguments.")],
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--out", "-o", help="Folder of all outputs; default: the one the YAML names.", show_default=False),
+    ] = None,
+    workers: Workers = None,
+    settings: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--set", metavar="STAGE.KEY=VALUE", help="One argument of one stage; repeatable."),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Run a chain of stages, skipping what is done and unchanged."""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.stages.pipeline import run_pipeline as stage
+
+        return stage(pipeline, out, overrides=settings or (), workers=workers, dry_run=dry_run, progress=progress)
+
+    _execute(work, as_json=as_json, hint="continue with the same command")
+
+
+@app.command()
+def frames(
+    source: Annotated[Path, typer.Argument(help="Video file, or folder of videos or pictures.")],
+    out: Out,
+    every: Annotated[float, typer.Option(metavar="SECONDS", help="Time between two looks at a video.")] = 1.0,
+    median: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            metavar="PLATE.jpg", help="Also write the empty belt: the median of each pixel.", show_default=False
+        ),
+    ] = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Pictures, and the empty belt, out of a video of your line."""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.config.frames import FramesConfig
+        from garbage_synth.stages.frames import frames as stage
+
+        return stage(
+            source,
+            out,
+            every=every,
+            median=median,
+            config=_load(FramesConfig, config, settings),
+            overwrite=overwrite,
+            resume=resume,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+    _execute(work, as_json=as_json, resumable=True)
+
+
+def main() -> None:
+    """The entry point: exit 0 done, 1 failed, 2 wrong usage or input, 130 interrupted."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _load(cls: type[Config], path: Path | None, settings: list[str] | None) -> Config:
+    from garbage_synth.config.base import load_config
+
+    return load_config(cls, path, settings or [])
+
+
+def _execute(
+    work: Callable[[Progress], StageSummary], *, as_json: bool, resumable: bool = False, hint: str | None = None
+) -> None:
+    """Run a stage; print its summary, or the one line that says what is wrong; exit with the code for it."""
+    from garbage_synth.console import listening, summary_as_json, summary_as_text
+
+    try:
+        with listening() as progress:
+            summary = work(progress)
+    except GarbageSynthError as error:
+        _fail(error, as_json)
+    except KeyboardInterrupt:
+        hint = hint or ("continue with --resume" if resumable else None)
+        print("interrupted" + (f"; {hint}" if hint else ""), file=sys.stderr)
+        raise typer.Exit(130) from None
+    except ImportError as error:
+        _fail(_missing(error), as_json)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        _fail(GarbageSynthError(f"{error.strerror or error}{where}"), as_json)
+    for warning in summary.warnings:
+        if not any(line.removeprefix("warning: ") in warning for line in progress.seen if line):
+            print(f"warning: {warning}", file=sys.stderr)
+    print(summary_as_json(summary) if as_json else summary_as_text(summary))
+    raise typer.Exit(0 if summary.ok else 1)
+
+
+def _fail(error: GarbageSynthError, as_json: bool) -> NoReturn:
+    line = " ".join(str(error).split())
+    print(f"error: {line}", file=sys.stderr)
+    if as_json:
+        import json
+
+        print(json.dumps({"error": line, "ok": False}, ensure_ascii=False))
+    raise typer.Exit(error.exit_code)
+
+
+def _missing(error: ImportError) -> GarbageSynthError:
+    """A library that does not import, as one line with its remedy."""
+    if error.name == "cv2" or (".so" in str(error) and "cv2" in f"{error.path}"):
+        from garbage_synth.io.opencv import opencv_missing
+
+        return opencv_missing(error)
+    if error.name and not error.name.startswith("garbage_synth"):
+        return MissingDependencyError(f"package {error.name.partition('.')[0]} is missing ({error}); pip install it")
+    return InputError(f"this installation is broken: {error}; reinstall garbage-synth")

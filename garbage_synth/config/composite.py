@@ -1,0 +1,208 @@
+"""Settings of the composite stage."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from garbage_synth.config.base import StageConfig
+
+__all__ = [
+    "BeltConfig",
+    "CameraConfig",
+    "ClassesConfig",
+    "CompositeConfig",
+    "LabelsConfig",
+    "LightConfig",
+    "PlacementConfig",
+    "PoseConfig",
+    "ScaleConfig",
+]
+
+
+def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError(f"expected [smallest, largest], the first is larger ({pair[0]} > {pair[1]})")
+    return pair
+
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+FractionRange = Annotated[tuple[Fraction, Fraction], AfterValidator(_ordered)]
+NonNegativeRange = Annotated[tuple[NonNegative, NonNegative], AfterValidator(_ordered)]
+PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(_ordered)]
+ElevationRange = Annotated[
+    tuple[Annotated[float, Field(ge=10.0, le=90.0)], Annotated[float, Field(ge=10.0, le=90.0)]],
+    AfterValidator(_ordered),
+]
+QualityRange = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=100)], Annotated[int, Field(ge=1, le=100)]], AfterValidator(_ordered)
+]
+
+
+class BeltConfig(StageConfig):
+    """The belt where its sidecar says nothing, and its edge."""
+
+    mm_per_px: Positive | None = Field(
+        default=None,
+        description="Millimetres on the belt per pixel of the belt's photo, for belts whose sidecar does not say.",
+    )
+    travel_deg: float | None = Field(
+        default=None,
+        ge=-360,
+        le=360,
+        description="Direction of travel in the picture (0 = to the right, 90 = down), for belts whose sidecar does "
+        "not say. Unknown: motion blur is along x or y.",
+    )
+    polygons_px: dict[str, list[tuple[float, float]]] = Field(
+        default={},
+        description="Corners [x, y] of the belt in a photo's pixels, by the photo's file name without ending, for "
+        "belts whose sidecar does not say (folders that you cannot write to).",
+    )
+    leave_out: list[str] = Field(
+        default=[], description="Belts not to be used, by file name without ending (views from the side, for example)."
+    )
+    edge_margin: Fraction = Field(
+        default=0.01, description="Free strip along the belt's edges, as a fraction of the picture's short side."
+    )
+
+
+class ScaleConfig(StageConfig):
+    """How large an item appears."""
+
+    source: Literal["auto", "length", "fraction", "native"] = Field(
+        default="auto",
+        description="auto: the crop's length_mm, else class_length_mm, else a fraction of the picture. length: the "
+        "same, but a crop without a length is an error. fraction: always image_fraction. native: a pixel of the crop "
+        "is a pixel of the belt's photo (crops cut from pictures of the same camera).",
+    )
+    class_length_mm: dict[str, PositiveRange | Positive] = Field(
+        default={},
+        description="Length of the longer side in millimetres per class, a number or [smallest, largest], for crops "
+        "without length_mm.",
+    )
+    image_fraction: PositiveRange = Field(
+        default=(0.14, 0.32),
+        description="Longer side of an item without a known length, as a fraction of the picture's short side.",
+    )
+    jitter: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
+        default=0.05, description="Known lengths are multiplied by 1 - jitter .. 1 + jitter."
+    )
+
+
+class PlacementConfig(StageConfig):
+    """Where items lie."""
+
+    spread_weight: NonNegative = Field(default=0.4, description="Share of pictures whose items keep apart (weight).")
+    random_weight: NonNegative = Field(default=0.35, description="Share of pictures with items anywhere (weight).")
+    cluster_weight: NonNegative = Field(default=0.25, description="Share of pictures with items in groups (weight).")
+    max_overlap: Fraction = Field(
+        default=0.3, description="Largest part of the smaller of two silhouettes that both may share."
+    )
+    cut_fraction: Fraction = Field(default=0.12, description="Share of items that the frame edge is asked to cut.")
+    min_in_frame: Fraction = Field(default=0.4, description="Smallest part of such an item that stays in the frame.")
+    max_off_belt: Fraction = Field(
+        default=0.0, description="Largest part of a silhouette that may lie beside the belt."
+    )
+    tries: int = Field(default=40, ge=1, le=1000, description="Positions tried before an item is given up.")
+    empty_fraction: Fraction = Field(default=0.0, description="Share of pictures without any item.")
+
+
+class PoseConfig(StageConfig):
+    """How an item is turned before it is pasted."""
+
+    rotate: bool = Field(default=True, description="Turn items to any angle in the plane of the belt.")
+    flip: bool = Field(default=True, description="Mirror every second item (turns print on it into mirror writing).")
+    squash: FractionRange = Field(
+        default=(0.88, 1.0), description="Items are shortened along one of their axes to this part: tilt and crush."
+    )
+
+
+class LightConfig(StageConfig):
+    """Shadows, and fitting an item's light to the belt's."""
+
+    contact_strength: FractionRange = Field(
+        default=(0.35, 0.6), description="Darkness of the narrow shadow where an item touches the belt."
+    )
+    cast_strength: FractionRange = Field(
+        default=(0.2, 0.45), description="Darkness of the shadow that the scene's light casts."
+    )
+    elevation_deg: ElevationRange = Field(
+        default=(40.0, 75.0), description="Height of the light above the belt in degrees; low light casts far."
+    )
+    softness: NonNegativeRange = Field(
+        default=(0.25, 0.6), description="Blur of the cast shadow as a fraction of the item's height."
+    )
+    item_height: NonNegativeRange = Field(
+        default=(0.15, 0.45), description="Height of an item as a fraction of the shorter side of its silhouette."
+    )
+    class_item_height: dict[str, NonNegativeRange] = Field(
+        default={}, description="The same per class, e.g. {paper: [0.02, 0.1]}."
+    )
+    match_lightness: Fraction = Field(
+        default=0.25, description="How far the item's mean lightness moves to that of the belt around it."
+    )
+    match_colour: Fraction = Field(default=0.12, description="How far its mean colour takes on the cast of the belt.")
+    follow_field: Fraction = Field(
+        default=0.6, description="How far the item follows the belt's own light, brighter here and darker there."
+    )
+    exposure_jitter: Annotated[float, Field(ge=0.0, le=0.5)] = Field(
+        default=0.06, description="Items are made lighter or darker by up to this part, each for itself."
+    )
+
+
+class CameraConfig(StageConfig):
+    """What the camera does to the whole picture."""
+
+    feather_px: NonNegativeRange = Field(
+        default=(0.5, 1.1), description="Width (sigma, pixels) of the soft edge that items get, inwards."
+    )
+    noise: NonNegativeRange = Field(default=(0.5, 2.5), description="Sigma of the sensor noise in 8-bit steps.")
+    motion_probability: Fraction = Field(default=0.25, description="Share of pictures blurred by the belt's motion.")
+    motion_px: NonNegativeRange = Field(default=(1.5, 3.5), description="Length of that blur in pixels.")
+    defocus_probability: Fraction = Field(default=0.2, description="Share of pictures slightly out of focus.")
+    defocus_px: NonNegativeRange = Field(default=(0.4, 0.8), description="Sigma of that blur in pixels.")
+    gain_jitter: Annotated[float, Field(ge=0.0, le=0.5)] = Field(
+        default=0.05, description="Brightness of the whole picture varies by up to this part."
+    )
+    white_balance_jitter: Annotated[float, Field(ge=0.0, le=0.5)] = Field(
+        default=0.02, description="Red and blue of the whole picture vary by up to this part."
+    )
+    jpeg_quality: QualityRange = Field(default=(90, 96), description="JPEG quality, 1..100.")
+
+
+class LabelsConfig(StageConfig):
+    """Which items get an annotation."""
+
+    min_visible_fraction: Fraction = Field(
+        default=0.2,
+        description="Items of which less is seen (of the whole silhouette, outside the frame too) count as hidden.",
+    )
+    min_visible_px: int = Field(default=40, ge=1, description="Items with fewer visible pixels count as hidden.")
+    hidden: Literal["remove", "keep"] = Field(
+        default="remove", description="Hidden items leave the picture (remove) or stay without an annotation (keep)."
+    )
+
+
+class ClassesConfig(StageConfig):
+    """How often each class is drawn."""
+
+    balance: Literal["uniform", "crops"] = Field(
+        default="uniform", description="uniform: each class equally often. crops: as often as it has crops."
+    )
+    weights: dict[str, NonNegative] = Field(
+        default={}, description="Factor per class on top of the balance; 0 leaves a class out of the pictures."
+    )
+
+
+class CompositeConfig(StageConfig):
+    """Everything about composite that is not a flag of the command."""
+
+    belt: BeltConfig = BeltConfig()
+    scale: ScaleConfig = ScaleConfig()
+    placement: PlacementConfig = PlacementConfig()
+    pose: PoseConfig = PoseConfig()
+    light: LightConfig = LightConfig()
+    camera: CameraConfig = CameraConfig()
+    labels: LabelsConfig = LabelsConfig()
+    classes: ClassesConfig = ClassesConfig()

@@ -1,0 +1,20 @@
+"""Settings of refine beyond its flags."""
+
+from pydantic import Field
+
+from garbage_synth.config.base import StageConfig
+
+__all__ = ["RefineConfig"]
+
+
+class RefineConfig(StageConfig):
+    """How pictures are read, translated and written."""
+
+    jpeg_quality: int = Field(95, ge=1, le=100, description="quality of rewritten JPEG pictures; PNG stays PNG")
+    decode_threads: int = Field(2, ge=1, le=64, description="threads that read pictures ahead of the generator")
+    encode_threads: int = Field(2, ge=1, le=64, description="threads that write pictures behind the generator")
+    max_memory_gb: float | None = Field(
+        None,
+        gt=0,
+        description="memory that one picture may take in the generator, GB; null = what is free at the start",
+    )

@@ -1,0 +1,209 @@
+"""What lies in a crops folder and in a backgrounds folder."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from garbage_synth.core.types import Background, Crop
+from garbage_synth.errors import InputError
+from garbage_synth.io.atomic import write_json
+from garbage_synth.io.folders import files_under, require_folder
+from garbage_synth.io.images import image_size, list_images
+
+__all__ = ["CROPS_FILE", "CropEntry", "load_backgrounds", "load_crops", "write_crops_json"]
+
+CROPS_FILE = "crops.json"
+_MASK_ENDING = "_mask"
+_SIDECAR_KEYS = ("belt_mm_per_px", "polygon_px", "source", "travel_deg")
+
+
+@dataclass(frozen=True, slots=True)
+class CropEntry:
+    """What crops.json says of one crop; the file's keys are these names, but "class" for category.
+
+    file: POSIX path of the RGBA PNG relative to the crops folder. source: the photo or dataset picture it was cut from.
+    method: how (grabcut, alpha, mask, coco, ...). quality: 0..1. size_px: (width, height).
+    length_mm: longer side of the silhouette's minimum-area rectangle, or None where the scale is unknown.
+    """
+
+    file: str
+    category: str
+    source: str
+    method: str
+    quality: float
+    size_px: tuple[int, int]
+    length_mm: float | None
+
+
+def load_crops(folder: Path) -> tuple[Crop, ...]:
+    """The crops of `folder`, sorted by id.
+
+    The files `<class>/*.png` decide which crops there are, so that a bad one is removed by deleting it; crops.json,
+    where it is there, says what is known of them. `<stem>_mask.png` is never a crop but the silhouette of `<stem>.png`.
+    Raises InputError where the folder is missing or holds no crop, or crops.json is not as it should be.
+    """
+    require_folder(folder, "crops folder")
+    known = _read_entries(folder / CROPS_FILE)
+    pictures = {
+        path.relative_to(folder).as_posix(): path
+        for path in files_under(folder)
+        if path.suffix.lower() == ".png" and len(path.relative_to(folder).parts) == 2
+    }
+    crops: dict[str, Crop] = {}
+    for file, path in pictures.items():
+        if path.stem.endswith(_MASK_ENDING):
+            continue
+        entry = known.get(file)
+        category = entry.category if entry else path.parent.name
+        mask_file = f"{path.parent.name}/{path.stem}{_MASK_ENDING}.png"
+        crop = Crop(
+            id=f"{category}/{path.stem}",
+            category=category,
+            file=file,
+            mask_file=mask_file if mask_file in pictures else None,
+            source=entry.source if entry else file,
+            size_px=image_size(path),
+            length_mm=entry.length_mm if entry else None,
+            quality=entry.quality if entry else 1.0,
+        )
+        if crop.id in crops:
+            raise InputError(
+                f"crops {crops[crop.id].file} and {file} in {folder} are the same class and name; rename one"
+            )
+        crops[crop.id] = crop
+    if not crops:
+        raise InputError(f"crops folder {folder} holds no crop; expected RGBA files {folder}/<class>/*.png")
+    return tuple(crops[crop_id] for crop_id in sorted(crops))
+
+
+def write_crops_json(folder: Path, crops: Sequence[CropEntry]) -> None:
+    """Write folder/crops.json, entries sorted by file."""
+    entries = [
+        {
+            "file": crop.file,
+            "class": crop.category,
+            "source": crop.source,
+            "method": crop.method,
+            "quality": crop.quality,
+            "size_px": list(crop.size_px),
+            "length_mm": crop.length_mm,
+        }
+        for crop in sorted(crops, key=lambda crop: crop.file)
+    ]
+    write_json(folder / CROPS_FILE, {"version": 1, "crops": entries})
+
+
+def load_backgrounds(folder: Path) -> tuple[Background, ...]:
+    """The empty belt pictures directly in `folder`, sorted by id (the file's stem).
+
+    A sidecar `<stem>.yaml` may give polygon_px (list of [x, y]), belt_mm_per_px, travel_deg and source (pictures of
+    one camera or place; its stem where not given). Files named `*_mask.*` are left out.
+    Raises InputError where the folder is missing or empty, or a sidecar is not as it should be.
+    """
+    require_folder(folder, "backgrounds folder")
+    found: dict[str, Background] = {}
+    for path in list_images(folder):
+        if path.stem.endswith(_MASK_ENDING):
+            continue
+        if path.stem in found:
+            raise InputError(f"backgrounds {found[path.stem].file} and {path.name} in {folder} differ only in ending")
+        sidecar = _read_sidecar(path.with_suffix(".yaml"))
+        found[path.stem] = Background(
+            id=path.stem,
+            file=path.name,
+            source=str(sidecar.get("source", path.stem)),
+            size_px=image_size(path),
+            polygon_px=sidecar.get("polygon_px"),
+            belt_mm_per_px=sidecar.get("belt_mm_per_px"),
+            travel_deg=sidecar.get("travel_deg"),
+        )
+    if not found:
+        raise InputError(f"backgrounds folder {folder} holds only masks, no belt picture")
+    return tuple(found[name] for name in sorted(found))
+
+
+def _read_entries(path: Path) -> dict[str, CropEntry]:
+    if not path.exists():
+        return {}
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["version"] != 1:
+            raise InputError(f"{path} has version {document['version']!r}, this program reads version 1")
+        entries = [_entry(fields) for fields in document["crops"]]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except KeyError as error:
+        raise InputError(f"{path} lacks the key {error}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is not a crops file: {error}") from error
+    return {entry.file: entry for entry in entries}
+
+
+def _entry(fields: Mapping[str, Any]) -> CropEntry:
+    width, height = fields.get("size_px") or (0, 0)
+    length_mm = fields.get("length_mm")
+    entry = CropEntry(
+        file=str(fields["file"]),
+        category=str(fields["class"]),
+        source=str(fields.get("source") or fields["file"]),
+        method=str(fields.get("method", "unknown")),
+        quality=float(fields.get("quality", 1.0)),
+        size_px=(int(width), int(height)),
+        length_mm=None if length_mm is None else float(length_mm),
+    )
+    if not 0.0 <= entry.quality <= 1.0:
+        raise ValueError(f"quality {entry.quality} of {entry.file} is outside 0..1")
+    if entry.length_mm is not None and not (math.isfinite(entry.length_mm) and entry.length_mm > 0):
+        raise ValueError(f"length_mm {entry.length_mm} of {entry.file} is not a positive number")
+    if not entry.category or "/" in entry.category or entry.category.startswith("."):
+        raise ValueError(f"class {entry.category!r} of {entry.file} is not a name")
+    return entry
+
+
+def _read_sidecar(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(fields, dict):
+        raise InputError(f"{path} must hold keys ({', '.join(_SIDECAR_KEYS)}), not {type(fields).__name__}")
+    for key in fields:
+        if key not in _SIDECAR_KEYS:
+            raise InputError(f"{path} has the unknown key {key!r}; known are {', '.join(_SIDECAR_KEYS)}")
+    known = {key: value for key, value in fields.items() if value is not None}
+    try:
+        if "polygon_px" in known:
+            known["polygon_px"] = _polygon(known["polygon_px"])
+        for key in ("belt_mm_per_px", "travel_deg"):
+            if key in known:
+                known[key] = _finite(known[key])
+        if known.get("belt_mm_per_px", 1.0) <= 0:
+            raise ValueError(f"belt_mm_per_px {known['belt_mm_per_px']} is not positive")
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: {error}") from error
+    return known
+
+
+def _polygon(points: Any) -> tuple[tuple[float, float], ...]:
+    polygon = tuple((_finite(x), _finite(y)) for x, y in points)
+    following = polygon[1:] + polygon[:1]
+    area = abs(sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(polygon, following, strict=True))) / 2
+    if len(polygon) < 3 or area < 1:
+        raise ValueError(f"polygon_px {points} encloses no area; expected at least three corners [x, y]")
+    return polygon
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is not a finite number")
+    return number

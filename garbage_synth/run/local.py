@@ -1,0 +1,105 @@
+"""Map a picklable task over items, in this process or in a pool of fresh ones."""
+
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from garbage_synth.errors import GarbageSynthError
+
+__all__ = ["available_workers", "map_unordered"]
+
+WINDOW_PER_WORKER = 4  # items handed out ahead of the caller: keeps workers fed, keeps memory flat
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_worker_task: Callable[[Any], Any] | None = None
+
+
+def available_workers() -> int:
+    """The number of cores this process may run on (at least 1)."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return max(1, os.cpu_count() or 1)
+
+
+def map_unordered(task: Callable[[Item], Result], items: Iterable[Item], *, workers: int) -> Iterator[Result]:
+    """task(item) of every item, in the order in which they get done.
+
+    workers <= 1 works in this process, in the order of `items`. Otherwise `workers` spawned processes do: the task is
+    pickled once per process, at most WINDOW_PER_WORKER items per worker are out at a time, and `items` is drawn lazily.
+    Every worker, and the in-process loop while it runs, uses one OpenCV thread. Workers end with their parent, even
+    where it is killed. Leaving the iteration early cancels what has not begun.
+
+    With more than one worker a script must call this below `if __name__ == "__main__":` (spawned processes import it).
+
+    Raises what the task raised, as the original exception; GarbageSynthError where a worker process died.
+    """
+    if workers <= 1:
+        return _map_here(task, items)
+    return _map_in_pool(task, items, workers)
+
+
+def _map_here(task: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    import cv2
+
+    threads_before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        for item in items:
+            yield task(item)
+    finally:
+        cv2.setNumThreads(threads_before)
+
+
+def _map_in_pool(task: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    queue = iter(items)
+    pool = ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare_worker, initargs=(task,)
+    )
+    try:
+        first = list(itertools.islice(queue, workers * WINDOW_PER_WORKER))
+        pending: set[Future[Any]] = {pool.submit(_call_task, item) for item in first}
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for item in itertools.islice(queue, len(done)):
+                pending.add(pool.submit(_call_task, item))
+            for future in done:
+                yield future.result()
+    except BrokenProcessPool as error:
+        raise GarbageSynthError(
+            "a worker process died (killed, or out of memory); what it had finished is kept: "
+            "run the same command with --resume, with fewer --workers"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _prepare_worker(task: Callable[[Any], Any]) -> None:
+    global _worker_task
+    import cv2
+
+    # Ctrl-C reaches the whole group of processes: the parent ends the work, its workers print no tracebacks
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    _worker_task = task
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # A pool worker holds both ends of its queue, so that it would wait for ever after its parent was killed.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _call_task(item: Any) -> Any:
+    assert _worker_task is not None  # set by _prepare_worker before the first item
+    return _worker_task(item)
