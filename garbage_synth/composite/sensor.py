@@ -1,0 +1,70 @@
+"""The camera: gain, blur and noise over the whole picture."""
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from garbage_synth.composite.scene import Camera
+
+__all__ = ["NOISE_SHIFT_PX", "expose"]
+
+NOISE_SHIFT_PX = 64  # noise_xy is drawn from 0 .. NOISE_SHIFT_PX - 1
+_TILE_SIGMA = 32.0
+
+
+def expose(image_rgb: NDArray[np.uint8], camera: Camera) -> NDArray[np.uint8]:
+    """The picture, RGB uint8 (h, w, 3), as the camera delivers it, before JPEG. The input is left as it is."""
+    out: NDArray[Any] = image_rgb
+    if camera.motion_px > 1:
+        out = cv2.filter2D(
+            out, -1, _line_kernel(camera.motion_px, camera.motion_deg), borderType=cv2.BORDER_REFLECT_101
+        )
+    if camera.defocus_px > 0:
+        out = cv2.GaussianBlur(out, (5, 5), camera.defocus_px)
+    if camera.gain_rgb != (1.0, 1.0, 1.0):
+        table = np.clip(np.arange(256)[:, None] * np.asarray(camera.gain_rgb)[None, :], 0, 255)
+        out = cv2.LUT(out, np.rint(table).astype(np.uint8).reshape(256, 1, 3))
+    if camera.noise > 0:
+        height, width = out.shape[:2]
+        x, y = camera.noise_xy
+        tile = _noise_tile(height, width)[y : y + height, x : x + width]
+        strength = camera.noise / _TILE_SIGMA
+        out = cv2.addWeighted(out, 1.0, tile, strength, -128 * strength)
+    return np.asarray(out, np.uint8)
+
+
+def _line_kernel(length_px: float, angle_deg: float) -> NDArray[np.float32]:
+    """A kernel that averages along a line of length_px; its weights add up to 1."""
+    radius = math.ceil(length_px / 2)
+    kernel: NDArray[np.float32] = np.zeros((2 * radius + 1, 2 * radius + 1), np.float32)
+    dx, dy = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    for offset in np.linspace(-(length_px - 1) / 2, (length_px - 1) / 2, 16):
+        x, y = radius + offset * dx, radius + offset * dy
+        left, top = math.floor(x), math.floor(y)
+        for row, column, weight in (
+            (top, left, (1 - (y - top)) * (1 - (x - left))),
+            (top, left + 1, (1 - (y - top)) * (x - left)),
+            (top + 1, left, (y - top) * (1 - (x - left))),
+            (top + 1, left + 1, (y - top) * (x - left)),
+        ):
+            if weight > 0:
+                kernel[row, column] += weight
+    return np.asarray(kernel / kernel.sum(), np.float32)
+
+
+@lru_cache(maxsize=4)
+def _noise_tile(height: int, width: int) -> NDArray[np.uint8]:
+    """Noise about 128 with sigma _TILE_SIGMA, uint8 (height + shift, width + shift, 3), the same in every process.
+
+    Two thirds of it are common to the channels and neighbours are slightly correlated, as after demosaicing.
+    """
+    rng = np.random.default_rng(20211)
+    shape = (height + NOISE_SHIFT_PX, width + NOISE_SHIFT_PX)
+    common = rng.standard_normal((*shape, 1), np.float32)
+    own = rng.standard_normal((*shape, 3), np.float32)
+    noise = cv2.GaussianBlur(0.8 * common + 0.6 * own, (3, 3), 0.5)
+    return np.asarray(np.clip(128 + noise * (_TILE_SIGMA / noise.std()), 0, 255), np.uint8)
