@@ -1,0 +1,1 @@
+"""What a dataset looks like: counts, pictures with their labels, and one HTML page that needs no network."""
