@@ -1,0 +1,5 @@
+"""Pictures of any size through a generator."""
+
+from garbage_synth.core.threads import wait_briefly
+
+wait_briefly()  # before torch is imported by a module of this package

@@ -1,0 +1,79 @@
+"""Which device and which number format to compute with."""
+
+from typing import Literal
+
+import torch
+
+from garbage_synth.errors import GarbageSynthError, InputError
+
+__all__ = ["Precision", "choose_device", "choose_precision", "describe", "is_out_of_memory", "out_of_memory"]
+
+Precision = Literal["fp32", "bf16"]
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of "auto", "cpu", "cuda" or "cuda:<index>"; auto takes the first CUDA device, else the CPU.
+
+    Raises InputError for another name and for a CUDA device that is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    if name == "cpu":
+        return torch.device("cpu")
+    kind, colon, index = name.partition(":")
+    if kind != "cuda" or (colon and not index.isdecimal()):
+        raise InputError(f"--device {name!r} is unknown; give auto, cpu, cuda or cuda:<index>")
+    if not torch.cuda.is_available():
+        raise InputError(
+            f"--device {name} was asked for, but this torch ({torch.__version__}) sees no CUDA device; use cpu"
+        )
+    number = int(index or 0)
+    if number >= torch.cuda.device_count():
+        raise InputError(
+            f"--device {name} was asked for, but there are {torch.cuda.device_count()} CUDA devices, from 0"
+        )
+    return torch.device("cuda", number)
+
+
+def choose_precision(name: str, device: torch.device) -> Precision:
+    """fp32 or bf16 (bfloat16 in convolutions, everything else float32); auto is bf16 where the device computes in it.
+
+    Raises InputError for another name.
+    """
+    if name == "auto":
+        return "bf16" if _computes_bf16(device) else "fp32"
+    if name == "bf16":
+        return "bf16"
+    if name == "fp32":
+        return "fp32"
+    raise InputError(f"--precision {name!r} is unknown; give auto, fp32 or bf16")
+
+
+def describe(device: torch.device, precision: Precision) -> str:
+    """The device in words for a message."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    return f"{name}, {precision}"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """True for what torch raises when an allocation fails, on a GPU or on the CPU."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def out_of_memory(doing: str, remedy: str) -> GarbageSynthError:
+    """The error for the user. doing: what was too large; remedy: what to change."""
+    return GarbageSynthError(f"memory ran out {doing}; {remedy}")
+
+
+def _computes_bf16(device: torch.device) -> bool:
+    """True where bfloat16 is computed by the hardware, not emulated."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    capabilities = getattr(torch.cpu, "get_capabilities", None)
+    if capabilities is not None:
+        found = capabilities()
+        return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    probes = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
+    return any(probe is not None and probe() for probe in probes)

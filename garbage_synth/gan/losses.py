@@ -1,0 +1,91 @@
+"""The losses of the CycleGAN paper as pure functions: networks and crops in, named scalars out.
+
+Both domains' crops go through a generator in one call where the identity loss is on: InstanceNorm works on each
+picture alone, so a joint batch gives what separate calls give, with fewer kernels.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["GeneratorTerms", "Networks", "Weights", "discriminator_loss", "generator_terms", "lsgan_loss"]
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """The four networks. to_real: synthetic -> real (the paper's G); to_synthetic: real -> synthetic (its F).
+
+    judge_real, judge_synthetic: discriminators of the two domains.
+    """
+
+    to_real: nn.Module
+    to_synthetic: nn.Module
+    judge_real: nn.Module
+    judge_synthetic: nn.Module
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Weights of the cycle loss and, as its multiple, of the identity loss (the paper: 10 and 0.5)."""
+
+    cycle: float = 10.0
+    identity_ratio: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorTerms:
+    """total: what the generators minimise. terms: its unweighted parts by name, detached. fake_*: detached pictures."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
+    fake_real: Tensor
+    fake_synthetic: Tensor
+
+
+def lsgan_loss(verdicts: Tensor, target: float) -> Tensor:
+    """Mean over all patches of (verdict - target)^2, float32.
+
+    Squared per patch and then averaged: averaging the map first would let the errors of patches cancel.
+    """
+    return functional.mse_loss(verdicts.float(), torch.full((), target, device=verdicts.device).expand(verdicts.shape))
+
+
+def generator_terms(networks: Networks, synthetic: Tensor, real: Tensor, weights: Weights) -> GeneratorTerms:
+    """The generators' loss on one batch of each domain (paper, equations 1 to 4 and section 5.2 for identity).
+
+    synthetic, real: float (b, 3, h, w) in [-1, 1], equal shapes. Discriminators should be frozen by the caller.
+    """
+    count = synthetic.shape[0]
+    terms: dict[str, Tensor] = {}
+    identity_total: Tensor | float = 0.0
+    if weights.identity_ratio > 0 and weights.cycle > 0:
+        fake_real, same_real = networks.to_real(torch.cat([synthetic, real])).split(count)
+        fake_synthetic, same_synthetic = networks.to_synthetic(torch.cat([real, synthetic])).split(count)
+        terms["identity_real"] = functional.l1_loss(same_real, real)
+        terms["identity_synthetic"] = functional.l1_loss(same_synthetic, synthetic)
+        identity_total = terms["identity_real"] + terms["identity_synthetic"]
+    else:
+        fake_real, fake_synthetic = networks.to_real(synthetic), networks.to_synthetic(real)
+    terms["cycle_synthetic"] = functional.l1_loss(networks.to_synthetic(fake_real), synthetic)
+    terms["cycle_real"] = functional.l1_loss(networks.to_real(fake_synthetic), real)
+    terms["adversarial_real"] = lsgan_loss(networks.judge_real(fake_real), 1.0)
+    terms["adversarial_synthetic"] = lsgan_loss(networks.judge_synthetic(fake_synthetic), 1.0)
+    total = (
+        terms["adversarial_real"]
+        + terms["adversarial_synthetic"]
+        + weights.cycle * (terms["cycle_synthetic"] + terms["cycle_real"])
+        + weights.cycle * weights.identity_ratio * identity_total
+    )
+    detached = {name: term.detach() for name, term in terms.items()}
+    return GeneratorTerms(total, detached, fake_real.detach(), fake_synthetic.detach())
+
+
+def discriminator_loss(judge: nn.Module, genuine: Tensor, translated: Tensor) -> Tensor:
+    """Half of LSGAN(genuine, 1) + LSGAN(translated, 0): halved so that the judge learns slower (paper, section 7.1).
+
+    genuine, translated: float (b, 3, h, w) of equal shape, both without gradient history.
+    """
+    on_genuine, on_translated = judge(torch.cat([genuine, translated])).split(genuine.shape[0])
+    return 0.5 * (lsgan_loss(on_genuine, 1.0) + lsgan_loss(on_translated, 0.0))

@@ -1,0 +1,308 @@
+"""The training from first to last step: pace, metrics, samples, checkpoints, and refusal to go on with nonsense."""
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from garbage_synth.config.gan import GanConfig
+from garbage_synth.core.progress import Progress
+from garbage_synth.errors import GarbageSynthError
+from garbage_synth.gan.checkpoint import load_checkpoint, save_checkpoint
+from garbage_synth.gan.cycle_gan import CycleGan, Placement
+from garbage_synth.gan.data import CropStream, Domain, centre_crops, stream_batches
+from garbage_synth.gan.device import describe
+from garbage_synth.gan.generator_file import Direction, GeneratorCard, generator_file_name, save_generator
+from garbage_synth.gan.networks import GeneratorSpec
+from garbage_synth.gan.pixels import sample_grid
+from garbage_synth.gan.schedule import Length, learning_rate
+
+__all__ = ["Recorder", "TrainingPlan", "TrainingResult", "train"]
+
+_WARM_UP_STEPS = 2
+_TIMED_STEPS = 3
+_LONG_HOURS = 24.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """One training. crop_px: side of the crops; batch: pairs per step; resize_short_px: noted in the generators."""
+
+    spec: GeneratorSpec
+    config: GanConfig
+    length: Length
+    placement: Placement
+    crop_px: int
+    batch: int
+    resize_short_px: int | None
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """steps: done so far, of total_steps. metrics: means of the last logged steps, empty where there were none."""
+
+    steps: int
+    total_steps: int
+    metrics: Mapping[str, float]
+    seconds_per_step: float | None
+
+
+class Recorder(Protocol):
+    """Keeps what a training tells while it runs."""
+
+    def resumed(self, step: int) -> None:
+        """The training goes on after `step` steps: what was recorded of later ones is void."""
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Means over the last steps, the learning rate and the pace, after `step` steps."""
+
+    def samples(self, step: int, grid_rgb: NDArray[np.uint8]) -> None:
+        """A picture (h, w, 3) whose columns are x, G(x), F(G(x)), y, F(y), G(F(y)), after `step` steps."""
+
+    def warn(self, text: str) -> None:
+        """Something the user should know and may want to change."""
+
+
+def train(
+    plan: TrainingPlan, synthetic: Domain, real: Domain, *, folder: Path, recorder: Recorder, progress: Progress
+) -> TrainingResult:
+    """Train from the checkpoint in `folder`, or from the beginning, to plan.length.stop_step.
+
+    Leaves folder/checkpoint.pt and the generator files. On a CPU, a training that was interrupted at any step and taken
+    up again ends with the same bits as one that was not, on the same number of threads.
+
+    Raises GarbageSynthError where a loss or weight is no longer finite.
+    """
+    config, length, placement = plan.config, plan.length, plan.placement
+    gan = CycleGan(plan.spec, config, placement, seed=plan.seed)
+    first = _take_up(gan, plan, folder, recorder, progress)
+
+    # The data of a step depends on the step alone: nothing of it needs to be restored.
+    def stream(domain: Domain) -> CropStream:
+        return CropStream(domain, crop=plan.crop_px, batch=plan.batch, flip=config.flip, seed=plan.seed)
+
+    shown = [centre_crops(domain, crop=plan.crop_px, count=config.sample_count) for domain in (synthetic, real)]
+    steps = range(first, length.stop_step)
+    on_gpu = placement.device.type == "cuda"
+    batches = stream_batches(stream(synthetic), stream(real), steps, threads=config.decode_threads, pin_memory=on_gpu)
+
+    pace = _Pace(plan, first, recorder, progress)
+    window = _Window()
+    last_metrics: dict[str, float] = {}
+    saved_at = time.monotonic()
+    progress.start("train-gan", len(steps))
+    with _tuned_convolutions(on_gpu), closing(batches):
+        for step, batch in zip(steps, batches, strict=True):
+            rate = learning_rate(
+                step, length.total_steps, base=config.learning_rate, constant_fraction=config.constant_fraction
+            )
+            window.add(gan.step(batch.synthetic, batch.real, index=step, learning_rate=rate))
+            done = step + 1
+            last = done == length.stop_step
+            pace.tick(done)
+
+            # Reading a loss waits for the GPU, therefore once per window there; on a CPU every step is looked at.
+            if done % config.log_every_steps == 0 or last:
+                means = window.close()
+                _refuse_nonsense(means, gan, done, plan)
+                last_metrics = means
+                recorder.metrics(done, {**means, "learning_rate": rate, "pairs_per_s": pace.pairs_per_s(done)})
+            elif not on_gpu:
+                _refuse_nonsense(window.latest(), gan, done, plan)
+            if done % config.sample_every_steps == 0 or last:
+                recorder.samples(done, sample_grid(gan.samples(*shown)))
+            due = time.monotonic() - saved_at > 60 * config.checkpoint_every_minutes
+            if due or done % config.checkpoint_every_steps == 0 or last:
+                _refuse_nonsense({}, gan, done, plan)
+                _save(gan, plan, folder, done)
+                saved_at = time.monotonic()
+            progress.advance()
+    if not steps:
+        _save(gan, plan, folder, first)
+    return TrainingResult(max(first, length.stop_step), length.total_steps, last_metrics, pace.seconds_per_step)
+
+
+class _Window:
+    """Sums of the losses since the last line of metrics, kept on the device."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._latest: dict[str, Tensor] = {}
+        self._count = 0
+
+    def add(self, losses: dict[str, Tensor]) -> None:
+        self._latest = losses
+        self._sums = {name: self._sums[name] + loss for name, loss in losses.items()} if self._count else dict(losses)
+        self._count += 1
+
+    def latest(self) -> dict[str, float]:
+        return _to_numbers(self._latest)
+
+    def close(self) -> dict[str, float]:
+        """The means; a new window begins."""
+        means = {name: total / self._count for name, total in _to_numbers(self._sums).items()}
+        self._sums, self._count = {}, 0
+        return means
+
+
+class _Pace:
+    """Measures the first steps after warming up and tells how long the rest will take."""
+
+    def __init__(self, plan: TrainingPlan, first: int, recorder: Recorder, progress: Progress) -> None:
+        self._plan, self._first, self._recorder, self._progress = plan, first, recorder, progress
+        todo = plan.length.stop_step - first
+        self._begin = first + min(_WARM_UP_STEPS, max(0, todo - 1))
+        self._end = min(self._begin + _TIMED_STEPS, plan.length.stop_step)
+        self._logged_at, self._logged_step = time.perf_counter(), first
+        self._began_at = self._logged_at
+        self.seconds_per_step: float | None = None
+
+    def tick(self, done: int) -> None:
+        if done == self._begin:
+            self._began_at = self._now()
+        if done == self._end:
+            self.seconds_per_step = (self._now() - self._began_at) / (self._end - self._begin)
+            self._announce(done)
+
+    def pairs_per_s(self, done: int) -> float:
+        """Pairs per second since the last call."""
+        now = time.perf_counter()
+        pace = self._plan.batch * (done - self._logged_step) / max(now - self._logged_at, 1e-9)
+        self._logged_at, self._logged_step = now, done
+        return round(pace, 4)
+
+    def _now(self) -> float:
+        if self._plan.placement.device.type == "cuda":
+            torch.cuda.synchronize(self._plan.placement.device)
+        return time.perf_counter()
+
+    def _announce(self, done: int) -> None:
+        plan, pace = self._plan, self.seconds_per_step or 0.0
+        left = plan.length.stop_step - done
+        text = (
+            f"{describe(plan.placement.device, plan.placement.precision)}: {pace:.3g} s per step of {plan.batch} "
+            f"at {plan.crop_px}x{plan.crop_px}, {_peak_memory(plan.placement.device)}; "
+            f"the {left:,} steps left of this call take about {_duration(pace * left)}"
+        )
+        if plan.length.stop_step < plan.length.total_steps:
+            text += f", all {plan.length.total_steps:,} about {_duration(pace * plan.length.total_steps)}"
+        self._progress.message(text)
+        if pace * left > 3600 * _LONG_HOURS:
+            self._recorder.warn(
+                f"this training takes about {_duration(pace * left)}; fewer --steps, a smaller --crop, "
+                "--generator resnet6 or a CUDA device shorten it, --stop-after and --resume divide it"
+            )
+
+
+def _take_up(gan: CycleGan, plan: TrainingPlan, folder: Path, recorder: Recorder, progress: Progress) -> int:
+    """Restore the checkpoint where there is one; the number of steps done."""
+    state = load_checkpoint(folder)
+    if state is None:
+        return 0
+    step, total = int(state["step"]), int(state["total_steps"])
+    try:
+        gan.restore(state["gan"])
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise GarbageSynthError(
+            f"the checkpoint in {folder} is of networks of another shape; train elsewhere"
+        ) from error
+    progress.message(f"going on after step {step:,}")
+    if total != plan.length.total_steps:
+        rate = learning_rate(
+            min(step, plan.length.total_steps - 1),
+            plan.length.total_steps,
+            base=plan.config.learning_rate,
+            constant_fraction=plan.config.constant_fraction,
+        )
+        recorder.warn(
+            f"the total was {total:,} steps and is now {plan.length.total_steps:,}: the learning rate is planned "
+            f"anew and goes on at {rate:.3g}; the result is not that of an uninterrupted run of either length"
+        )
+    if state["precision"] != plan.placement.precision or state["torch"] != str(torch.__version__):
+        recorder.warn(
+            f"begun with torch {state['torch']} in {state['precision']}, going on with {torch.__version__} in "
+            f"{plan.placement.precision}: the result may differ from that of an uninterrupted run"
+        )
+    recorder.resumed(step)
+    return step
+
+
+def _save(gan: CycleGan, plan: TrainingPlan, folder: Path, step: int) -> None:
+    """The checkpoint and, from the same moment, both generators, raw and averaged."""
+    state = {
+        "step": step,
+        "total_steps": plan.length.total_steps,
+        "precision": plan.placement.precision,
+        "gan": gan.state(),
+    }
+    save_checkpoint(folder, state)
+    members: dict[Direction, str] = dict(zip(get_args(Direction), ("to_real", "to_synthetic"), strict=True))
+    for direction, name in members.items():
+        card = GeneratorCard(
+            generator=plan.spec.name,
+            base_channels=plan.spec.base_channels,
+            direction=direction,
+            resize_short_px=plan.resize_short_px,
+            crop_px=plan.crop_px,
+            steps=step,
+            averaged=False,
+        )
+        save_generator(folder / generator_file_name(direction), getattr(gan.networks, name), card)
+        if name in gan.averages:
+            averaged = replace(card, averaged=True)
+            save_generator(folder / generator_file_name(direction, "ema"), gan.averages[name], averaged)
+
+
+def _refuse_nonsense(losses: Mapping[str, float], gan: CycleGan, step: int, plan: TrainingPlan) -> None:
+    """Raise where a loss, or with no losses given a weight, is not finite; the last checkpoint stays as it was."""
+    bad = sorted(name for name, value in losses.items() if not math.isfinite(value))
+    if not losses and not gan.is_finite():
+        bad = ["a weight"]
+    if bad:
+        remedy = "" if plan.placement.precision == "fp32" else " --precision fp32 or"
+        raise GarbageSynthError(
+            f"training broke at step {step:,}: {', '.join(bad)} is not finite; try{remedy} a smaller learning rate "
+            f"(--set learning_rate={plan.config.learning_rate / 2:g}); the last checkpoint is from before"
+        )
+
+
+def _to_numbers(values: dict[str, Tensor]) -> dict[str, float]:
+    """The scalars in one transfer from the device."""
+    return dict(zip(values, torch.stack(list(values.values())).tolist(), strict=True))
+
+
+@contextmanager
+def _tuned_convolutions(on_gpu: bool) -> Iterator[None]:
+    """cuDNN tries its algorithms once per shape; the shapes of a training never change."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = before or on_gpu
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
+def _peak_memory(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"{torch.cuda.max_memory_allocated(device) / 2**30:.2g} GB of GPU memory"
+    unit = 1 if sys.platform == "darwin" else 1024
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30:.2g} GB of memory"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"

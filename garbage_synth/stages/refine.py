@@ -1,0 +1,228 @@
+"""`refine`: every picture of a dataset through a trained generator, at its own size, with the same labels."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from garbage_synth.config.base import dump_config
+from garbage_synth.config.refine import RefineConfig
+from garbage_synth.core.progress import NullProgress, Progress, StageSummary
+from garbage_synth.core.types import Dataset
+from garbage_synth.errors import InputError
+from garbage_synth.gan.device import choose_device, choose_precision, describe, is_out_of_memory, out_of_memory
+from garbage_synth.gan.generator_file import Direction, find_generator, load_generator, read_card
+from garbage_synth.io.atomic import write_bytes, write_json, write_text
+from garbage_synth.io.dataset import read_dataset, split_files, write_annotations
+from garbage_synth.io.images import encode_jpeg, encode_png, image_size, read_rgb
+from garbage_synth.io.output import fingerprint, open_output
+from garbage_synth.io.resize import resize_rgb, short_side_wh
+from garbage_synth.refine.memory import free_bytes, refuse_oversize
+from garbage_synth.refine.overlap import overlapped
+from garbage_synth.refine.translate import Translator
+
+__all__ = ["refine"]
+
+_CARRIED_FILES = ("scenes.jsonl",)
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """One picture to rewrite: where it is read, where it is written, its size."""
+
+    source: Path
+    target: Path
+    size_wh: tuple[int, int]
+
+
+def refine(
+    dataset: Path,
+    generator: Path,
+    out: Path,
+    *,
+    direction: str = "synthetic-to-real",
+    device: str = "auto",
+    precision: str = "auto",
+    config: RefineConfig | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> StageSummary:
+    """Write `dataset` to `out` with every picture rewritten and every label as it was.
+
+    generator: a run folder of train-gan, of which the best averaged generator of `direction` is taken, else the
+    averaged, else the raw one; or a generator file, which has a direction of its own. Pictures keep their names,
+    sizes and kind (JPEG or PNG); annotations keep ids, boxes, masks and all further fields. A generator trained with
+    --resize gets its pictures at that size, and they are scaled back after it.
+    device: auto, cpu, cuda or cuda:<index>. precision: auto, fp32 or bf16.
+
+    Raises InputError for a dataset or generator that cannot be used, a picture that is missing, of another size than
+    its label file says or too large for the memory, all before anything is written.
+    """
+    progress = progress or NullProgress()
+    config = config or RefineConfig()
+    if direction not in get_args(Direction):
+        raise InputError(f"--direction {direction!r} is unknown; give {' or '.join(get_args(Direction))}")
+    chosen = choose_device(device)
+    half = choose_precision(precision, chosen) == "bf16"
+    weights = find_generator(generator, cast(Direction, direction))
+    card = read_card(weights)
+    loaded = read_dataset(dataset)
+    pictures = _pictures(dataset, loaded, out)
+    warnings: list[str] = []
+    if card.direction != direction:
+        warnings.append(
+            f"generator {weights} is one for {card.direction}; --direction {direction} does not apply to a file"
+        )
+    if card.resize_short_px is not None:
+        largest_short = max(min(picture.size_wh) for picture in pictures)
+        if largest_short > card.resize_short_px:
+            warnings.append(
+                f"the generator was trained at --resize short:{card.resize_short_px}: pictures are made smaller "
+                "for it and scaled back, which costs fine detail"
+            )
+    for warning in warnings:
+        progress.message(f"warning: {warning}")
+    _check_memory(pictures, card.resize_short_px, card.base_channels, half, config, free_bytes(chosen))
+
+    output = open_output(
+        out,
+        stage="refine",
+        identity={
+            "config": {"jpeg_quality": config.jpeg_quality},
+            "dataset": fingerprint([dataset]),
+            "direction": card.direction,
+            "generator": fingerprint([weights]),
+            "precision": precision,
+        },
+        inputs=[dataset, generator],
+        overwrite=overwrite,
+        resume=resume,
+        dry_run=dry_run,
+    )
+    numbers: dict[str, Any] = {
+        "annotations": sum(len(split.annotations) for split in loaded.splits.values()),
+        "device": describe(chosen, "bf16" if half else "fp32"),
+        "generator": weights.name,
+        "images": len(pictures),
+        "steps_trained": card.steps,
+    }
+    first = pictures[0].target
+    if dry_run:
+        return StageSummary("refine", out, numbers, tuple(warnings))
+    if output.finished:
+        return StageSummary("refine", out, output.numbers, tuple(warnings), first)
+
+    write_text(out / "config.yaml", dump_config(config))
+    network, _ = load_generator(weights)
+    translator = Translator(
+        network,
+        device=chosen,
+        half=half,
+        resize_in=None if card.resize_short_px is None else partial(_to_short_side, short_px=card.resize_short_px),
+        resize_back=None if card.resize_short_px is None else resize_rgb,
+    )
+    todo = [picture for picture in pictures if not (output.resuming and picture.target.is_file())]
+    progress.message(f"rewriting {len(todo)} of {len(pictures)} pictures with {weights.name} on {numbers['device']}")
+    _rewrite(todo, translator, config, progress)
+
+    formats = ("coco", "yolo") if (dataset / "data.yaml").is_file() or (dataset / "labels").is_dir() else ("coco",)
+    write_annotations(out, loaded, formats=formats)
+    for name in _CARRIED_FILES:
+        if (dataset / name).is_file():
+            shutil.copyfile(dataset / name, out / name)
+    write_json(
+        out / "stats.json",
+        {
+            "annotations": numbers["annotations"],
+            "direction": card.direction,
+            "generator": weights.name,
+            "images": {name: len(split.images) for name, split in sorted(loaded.splits.items())},
+            "labels_checked": False,
+            "steps_trained": card.steps,
+        },
+    )
+    output.finish(numbers)
+    return StageSummary("refine", out, numbers, tuple(warnings), first)
+
+
+def _pictures(root: Path, dataset: Dataset, out: Path) -> list[_Picture]:
+    """Every picture of the dataset, its header read."""
+    pictures: list[_Picture] = []
+    files = split_files(root)
+    for name, split in dataset.splits.items():
+        for record in split.images:
+            source = files[name].locate(record.file_name)
+            if source.suffix.lower() not in _ENCODED_SUFFIXES:
+                raise InputError(
+                    f"picture {source} is neither JPEG nor PNG; convert it first, names in the labels included"
+                )
+            size_wh = image_size(source)
+            if size_wh != (record.width, record.height):
+                raise InputError(
+                    f"picture {source} is {size_wh[0]}x{size_wh[1]} pixels, its labels were made for "
+                    f"{record.width}x{record.height}; garbage-synth validate lists all defects"
+                )
+            pictures.append(_Picture(source, out / "images" / name / record.file_name, size_wh))
+    if not pictures:
+        raise InputError(f"dataset {root} lists no picture")
+    return pictures
+
+
+def _check_memory(
+    pictures: Sequence[_Picture],
+    short_px: int | None,
+    base_channels: int,
+    half: bool,
+    config: RefineConfig,
+    free: int | None,
+) -> None:
+    """Refuse the largest picture where it does not fit."""
+    budget = free if config.max_memory_gb is None else int(config.max_memory_gb * 2**30)
+    largest = max(pictures, key=lambda picture: picture.size_wh[0] * picture.size_wh[1])
+    size_wh = largest.size_wh if short_px is None else short_side_wh(largest.size_wh, short_px)
+    refuse_oversize(str(largest.source), size_wh, base_channels=base_channels, half=half, budget_bytes=budget)
+
+
+def _rewrite(pictures: Sequence[_Picture], translator: Translator, config: RefineConfig, progress: Progress) -> None:
+    def read(picture: _Picture) -> NDArray[np.uint8]:
+        return read_rgb(picture.source)
+
+    def write(picture: _Picture, image_rgb: NDArray[np.uint8]) -> None:
+        write_bytes(picture.target, _encode(picture.target, image_rgb, config.jpeg_quality))
+
+    progress.start("refine", len(pictures))
+    done = overlapped(
+        pictures,
+        read=read,
+        work=translator,
+        write=write,
+        read_threads=config.decode_threads,
+        write_threads=config.encode_threads,
+    )
+    try:
+        for _ in done:
+            progress.advance()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise out_of_memory(
+            "while rewriting pictures", "give --precision bf16 or --device cpu; --resume goes on"
+        ) from error
+
+
+_ENCODED_SUFFIXES = (".jpeg", ".jpg", ".png")
+
+
+def _encode(path: Path, image_rgb: NDArray[np.uint8], jpeg_quality: int) -> bytes:
+    return encode_png(image_rgb) if path.suffix.lower() == ".png" else encode_jpeg(image_rgb, jpeg_quality)
+
+
+def _to_short_side(image_rgb: NDArray[np.uint8], short_px: int) -> NDArray[np.uint8]:
+    return resize_rgb(image_rgb, short_side_wh((image_rgb.shape[1], image_rgb.shape[0]), short_px))

@@ -1,0 +1,314 @@
+"""`train-gan`: a CycleGAN between two unpaired folders of pictures, resumable at every checkpoint."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from garbage_synth.config.base import dump_config
+from garbage_synth.config.gan import GanConfig
+from garbage_synth.core.progress import NullProgress, Progress, StageSummary
+from garbage_synth.errors import InputError
+from garbage_synth.gan.checkpoint import checkpoint_steps
+from garbage_synth.gan.cycle_gan import Placement
+from garbage_synth.gan.data import Domain
+from garbage_synth.gan.device import choose_device, choose_precision, describe, is_out_of_memory, out_of_memory
+from garbage_synth.gan.generator_file import generator_file_name
+from garbage_synth.gan.networks import (
+    DISCRIMINATOR_MIN_SIDE,
+    GENERATOR_BLOCKS,
+    SIDE_MULTIPLE,
+    GeneratorSpec,
+)
+from garbage_synth.gan.schedule import resolve_length
+from garbage_synth.gan.training_loop import TrainingPlan, TrainingResult, train
+from garbage_synth.io.atomic import write_bytes, write_text
+from garbage_synth.io.dataset import read_dataset, split_files
+from garbage_synth.io.folders import require_folder
+from garbage_synth.io.images import encode_png, list_images, read_rgb
+from garbage_synth.io.output import OutputFolder, fingerprint, open_output
+from garbage_synth.io.records import append_record, keep_records
+from garbage_synth.io.resize import parse_resize, resize_rgb, short_side_wh
+
+__all__ = ["train_gan"]
+
+_FEW_IMAGES = 100
+_SIZE_RATIO = 1.5
+_METRICS_FILE = "metrics.jsonl"
+
+# Settings that change what is seen of a training, not what comes out of it: not part of its identity.
+_WATCHING = frozenset(
+    {
+        "cache_gb",
+        "checkpoint_every_minutes",
+        "checkpoint_every_steps",
+        "decode_threads",
+        "log_every_steps",
+        "sample_count",
+        "sample_every_steps",
+    }
+)
+
+
+def train_gan(
+    synthetic: Path,
+    real: Path,
+    out: Path,
+    *,
+    epochs: int | None = None,
+    steps: int | None = None,
+    stop_after: int | None = None,
+    crop: int = 256,
+    resize: str | None = None,
+    generator: str = "resnet9",
+    batch: int = 1,
+    device: str = "auto",
+    precision: str = "auto",
+    seed: int = 0,
+    config: GanConfig | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> StageSummary:
+    """Train generators in both directions between `synthetic` and `real`; leave them in the run folder `out`.
+
+    synthetic, real: a dataset, of which the pictures of its train split are taken, or any folder of pictures, searched
+    to its depth. epochs or steps: the whole length, to which the learning rate refers (default 200 epochs); an epoch
+    shows every picture of the larger domain once. stop_after: write a checkpoint and end after so many steps of this
+    call; resuming with the same total gives what an uninterrupted run gives. crop: side of the random crops in pixels,
+    a multiple of 4 from 32. resize: "short:P" brings the shorter side of every picture to P pixels first; refine will
+    do the same. generator: resnet9 or resnet6. batch: pairs per step. device: auto, cpu, cuda or cuda:<index>.
+    precision: auto, fp32 or bf16.
+
+    The run folder: generator_synthetic_to_real.safetensors and generator_real_to_synthetic.safetensors, their averages
+    beside them as *_ema.safetensors, checkpoint.pt, metrics.jsonl, samples/, config.yaml.
+
+    Raises InputError for wrong values, fewer than 2 pictures in a domain or a picture that cannot be read (all are
+    read before the training begins), GarbageSynthError where the training breaks or memory runs out.
+    """
+    progress = progress or NullProgress()
+    config = config or GanConfig()
+    spec = _spec(generator, config)
+    _check_numbers(crop, batch, steps, epochs, stop_after)
+    short_px = parse_resize(resize)
+    chosen = choose_device(device)
+    placement = Placement(chosen, choose_precision(precision, chosen))
+    paths = {"synthetic": _pictures(synthetic, "synthetic"), "real": _pictures(real, "real")}
+    if synthetic.resolve() == real.resolve():
+        raise InputError(f"synthetic and real are the same folder, {real}; there is nothing to learn between them")
+
+    identity = {
+        "batch": batch,
+        "config": {key: value for key, value in config.model_dump(mode="json").items() if key not in _WATCHING},
+        "crop": crop,
+        "generator": generator,
+        "precision": precision,
+        "real": fingerprint(paths["real"]),
+        "resize": short_px,
+        "seed": seed,
+        "synthetic": fingerprint(paths["synthetic"]),
+    }
+
+    def opened(*, only_look: bool) -> OutputFolder:
+        return open_output(
+            out,
+            stage="train-gan",
+            identity=identity,
+            inputs=[synthetic, real],
+            overwrite=overwrite,
+            resume=resume,
+            dry_run=only_look,
+        )
+
+    output = opened(only_look=True)
+    earlier = checkpoint_steps(out) if output.resuming or output.finished else None
+    per_epoch = -(-max(len(members) for members in paths.values()) // batch)
+    length = resolve_length(
+        epochs=epochs, steps=steps, stop_after=stop_after, steps_per_epoch=per_epoch, earlier=earlier
+    )
+    if output.finished and earlier is not None and earlier == (length.total_steps, length.total_steps):
+        return StageSummary("train-gan", out, output.numbers, open_file=_newest_sample(out))
+
+    recorder = _RunRecorder(out, progress)
+    for name, members in paths.items():
+        if len(members) < _FEW_IMAGES:
+            recorder.warn(f"the {name} domain has {len(members)} pictures; a CycleGAN wants at least {_FEW_IMAGES}")
+    domains = _read_domains(paths, short_px, crop, config, recorder, progress)
+    numbers: dict[str, Any] = {
+        "crop_px": crop,
+        "device": describe(chosen, placement.precision),
+        "images_real": len(paths["real"]),
+        "images_synthetic": len(paths["synthetic"]),
+        "resize_short_px": short_px,
+        "steps": earlier[0] if earlier else 0,
+        "steps_per_epoch": per_epoch,
+        "total_steps": length.total_steps,
+    }
+    if dry_run:
+        return StageSummary("train-gan", out, numbers, tuple(recorder.warnings))
+
+    output = opened(only_look=False)
+    output.begin()  # also where a finished run is made longer
+    write_text(out / "config.yaml", dump_config(config))
+    plan = TrainingPlan(
+        spec=spec,
+        config=config,
+        length=length,
+        placement=placement,
+        crop_px=crop,
+        batch=batch,
+        resize_short_px=short_px,
+        seed=seed,
+    )
+    progress.message(_intent(plan, paths))
+    result = _train(plan, domains, out, recorder, progress)
+    numbers |= {"losses": dict(result.metrics), "seconds_per_step": result.seconds_per_step, "steps": result.steps}
+    if result.steps < result.total_steps:
+        progress.message(f"stopped after {result.steps:,} of {result.total_steps:,} steps; --resume goes on")
+    else:
+        output.finish(numbers)
+    return StageSummary("train-gan", out, numbers, tuple(recorder.warnings), _newest_sample(out))
+
+
+class _RunRecorder:
+    """Writes metrics and samples into the run folder, hands warnings on and remembers them."""
+
+    def __init__(self, out: Path, progress: Progress) -> None:
+        self._out = out
+        self._progress = progress
+        self.warnings: list[str] = []
+
+    def resumed(self, step: int) -> None:
+        keep_records(self._out / _METRICS_FILE, key="step", up_to=step)
+        for path in (self._out / "samples").glob("step_*.png"):
+            if path.stem > _sample_stem(step):
+                path.unlink()
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        append_record(self._out / _METRICS_FILE, {"step": step, **values})
+
+    def samples(self, step: int, grid_rgb: NDArray[np.uint8]) -> None:
+        write_bytes(self._out / "samples" / f"{_sample_stem(step)}.png", encode_png(grid_rgb))
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+        self._progress.message(f"warning: {text}")
+
+
+def _spec(generator: str, config: GanConfig) -> GeneratorSpec:
+    if generator not in GENERATOR_BLOCKS:
+        raise InputError(f"--generator {generator!r} is unknown; give {' or '.join(GENERATOR_BLOCKS)}")
+    return GeneratorSpec(generator, config.base_channels)
+
+
+def _check_numbers(crop: int, batch: int, steps: int | None, epochs: int | None, stop_after: int | None) -> None:
+    """Refuse what can be refused before any file is read."""
+    if crop < DISCRIMINATOR_MIN_SIDE or crop % SIDE_MULTIPLE:
+        raise InputError(f"--crop {crop} must be a multiple of {SIDE_MULTIPLE}, at least {DISCRIMINATOR_MIN_SIDE}")
+    if batch < 1:
+        raise InputError(f"--batch {batch} must be at least 1")
+    resolve_length(epochs=epochs, steps=steps, stop_after=stop_after, steps_per_epoch=1, earlier=None)
+
+
+def _pictures(folder: Path, domain: str) -> list[Path]:
+    """The pictures of a domain: of a dataset's train split, else of the whole folder."""
+    require_folder(folder, f"{domain} folder")
+    paths = _train_split(folder) or list_images(folder, recursive=True)
+    if len(paths) < 2:
+        raise InputError(
+            f"the {domain} folder {folder} holds {len(paths)} picture, at least 2 are needed (better {_FEW_IMAGES})"
+        )
+    return paths
+
+
+def _train_split(folder: Path) -> list[Path] | None:
+    """The pictures of a dataset's train split, None where the folder is no dataset with such a split."""
+    if (folder / "images" / "train").is_dir():
+        return list_images(folder / "images" / "train", recursive=True)
+    try:
+        files = split_files(folder)
+    except InputError:
+        return None  # a folder of pictures
+    if "train" not in files:
+        raise InputError(
+            f"dataset {folder} has no split named train (it has {', '.join(files)}); give its image folder"
+        )
+    records = read_dataset(folder).splits["train"].images
+    return [files["train"].locate(record.file_name) for record in records]
+
+
+def _read_domains(
+    paths: Mapping[str, Sequence[Path]],
+    short_px: int | None,
+    crop: int,
+    config: GanConfig,
+    recorder: _RunRecorder,
+    progress: Progress,
+) -> dict[str, Domain]:
+    """The domains, every picture read once; warns where their sizes do not fit each other or the crop."""
+
+    def read(path: Path) -> NDArray[np.uint8]:
+        image_rgb = read_rgb(path)
+        if short_px is None:
+            return image_rgb
+        return resize_rgb(image_rgb, short_side_wh((image_rgb.shape[1], image_rgb.shape[0]), short_px))
+
+    domains: dict[str, Domain] = {}
+    sides: dict[str, float] = {}
+    for name, members in paths.items():
+        progress.start(f"reading {name} pictures", len(members))
+        domains[name] = Domain(name, members, read, cache_bytes=int(config.cache_gb * 2**30 / 2))
+        sizes = domains[name].check(threads=config.decode_threads, progress=progress)
+        sides[name] = statistics.median((width * height) ** 0.5 for width, height in sizes)
+        small = sum(min(size) < crop for size in sizes)
+        if small:
+            recorder.warn(
+                f"{small} of {len(sizes)} {name} pictures are smaller than the crop of {crop} "
+                "and are mirrored to fill it"
+            )
+    large, little = max(sides, key=sides.__getitem__), min(sides, key=sides.__getitem__)
+    if sides[large] > _SIZE_RATIO * sides[little]:
+        recorder.warn(
+            f"the {large} pictures are {sides[large] / sides[little]:.1f} times as large as the {little} ones (about "
+            f"{sides[large]:.0f} against {sides[little]:.0f} pixels a side): the generators will learn to change "
+            "the size of things, and boxes will not fit; make them alike, or give --resize short:P"
+        )
+    return domains
+
+
+def _intent(plan: TrainingPlan, paths: Mapping[str, Sequence[Path]]) -> str:
+    epochs = plan.length.total_steps / plan.length.steps_per_epoch
+    where = describe(plan.placement.device, plan.placement.precision)
+    return (
+        f"training {plan.spec.name} on {len(paths['synthetic'])} synthetic and {len(paths['real'])} real pictures for "
+        f"{plan.length.total_steps:,} steps ({epochs:.3g} epochs) on {where}; "
+        "how long it takes is told after the first steps"
+    )
+
+
+def _train(
+    plan: TrainingPlan, domains: Mapping[str, Domain], out: Path, recorder: _RunRecorder, progress: Progress
+) -> TrainingResult:
+    try:
+        return train(plan, domains["synthetic"], domains["real"], folder=out, recorder=recorder, progress=progress)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise out_of_memory(
+            f"while training with --crop {plan.crop_px} --batch {plan.batch} on {plan.placement.device}",
+            "give a smaller --crop, --batch 1, --generator resnet6 or --precision bf16",
+        ) from error
+
+
+def _sample_stem(step: int) -> str:
+    return f"step_{step:09d}"
+
+
+def _newest_sample(out: Path) -> Path:
+    """The last sample picture, or the generator where there is none."""
+    samples = sorted((out / "samples").glob("step_*.png"))
+    return samples[-1] if samples else out / generator_file_name("synthetic-to-real")
