@@ -178,7 +178,7 @@ def _plan(
 ) -> Plan:
     count, size, items, val_fraction, seed, workers = arguments
     crops = load_crops(crops_folder)
-    belts = _chosen_belts(load_backgrounds(backgrounds_folder), config, backgrounds_folder)
+    belts, belt_name_warnings = _chosen_belts(load_backgrounds(backgrounds_folder), config, backgrounds_folder)
     categories = sorted({crop.category for crop in crops})
     _check_classes(config, categories, crops_folder)
     for belt in belts:
@@ -186,7 +186,7 @@ def _plan(
         read_rgb(backgrounds_folder / belt.file)  # refuses a damaged picture now instead of halfway through
     views = tuple(fit_belt(belt, size) for belt in belts)
     facts, warnings = _inspect(crops_folder, crops, workers, progress)
-    warnings += _belt_warnings(belts)
+    warnings += (*belt_name_warnings, *_belt_warnings(belts))
 
     counts = divide_count(count, val_fraction)
     usable = [crop for crop in crops if crop.id in facts]
@@ -257,13 +257,18 @@ def _check_classes(config: CompositeConfig, categories: Sequence[str], folder: P
                 raise InputError(f"config {key} names the unknown class {name!r}, not in {folder}{hint}")
 
 
-def _chosen_belts(belts: Sequence[Background], config: CompositeConfig, folder: Path) -> tuple[Background, ...]:
-    """The belts without those to leave out, with the polygons that the config adds."""
+def _chosen_belts(
+    belts: Sequence[Background], config: CompositeConfig, folder: Path
+) -> tuple[tuple[Background, ...], tuple[str, ...]]:
+    """The belts without those to leave out, with the polygons that the config adds; warnings about absent names."""
     names = {belt.id for belt in belts}
+    warnings = []
     for key, given in (("polygons_px", config.belt.polygons_px), ("leave_out", config.belt.leave_out)):
         unknown = sorted(set(given) - names)
         if unknown:
-            raise InputError(f"config belt.{key} names {unknown[0]!r}, but {folder} has no such picture")
+            near = difflib.get_close_matches(unknown[0], names, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            warnings.append(f"config belt.{key} names {', '.join(unknown)}, but {folder} has no such picture{hint}")
     for name, corners in config.belt.polygons_px.items():
         if len(corners) < 3:
             raise InputError(f"config belt.polygons_px.{name} has {len(corners)} corners, at least 3 were expected")
@@ -273,7 +278,7 @@ def _chosen_belts(belts: Sequence[Background], config: CompositeConfig, folder: 
     chosen = [belt for belt in belts if belt.id not in config.belt.leave_out]
     if not chosen:
         raise InputError(f"config belt.leave_out leaves no picture of {folder}")
-    return with_polygons(chosen, config.belt.polygons_px)
+    return with_polygons(chosen, config.belt.polygons_px), tuple(warnings)
 
 
 def _belt_warnings(belts: Sequence[Background]) -> tuple[str, ...]:

@@ -167,6 +167,7 @@ def test_finished_run_is_left_alone_and_leftovers_are_tidied(inputs: tuple[Path,
 def test_dry_run_writes_nothing(inputs: tuple[Path, Path], tmp_path: Path) -> None:
     summary = run(inputs, tmp_path / "out", count=10, dry_run=True)
     assert summary.numbers == {"belts": 3, "classes": 2, "crops": 8, "images": {"train": 8, "val": 2}}
+    assert summary.open_file is None
     assert not (tmp_path / "out").exists()
 
 
@@ -266,6 +267,8 @@ def test_see_through_crop_is_labelled_by_its_mask(tmp_path: Path) -> None:
     [
         ({"count": 0}, "count"),
         ({"size": (8, 600)}, "size 8x600"),
+        ({"size": (65501, 600)}, "size 65501x600"),
+        ({"size": (60000, 60000)}, "size 60000x60000"),
         ({"items": (5, 2)}, r"items 5\.\.2"),
         ({"val_fraction": 1.0}, "val-fraction"),
         ({"seed": -1}, "seed"),
@@ -306,9 +309,10 @@ def test_bad_input_is_refused_before_anything_is_written(inputs: tuple[Path, Pat
     [
         ("scale.class_length_mm.botle=200", "did you mean bottle"),
         ("classes.weights.glass=2", "classes are bottle, can"),
-        ("belt.leave_out=[belt_9]", "belt_9"),
         ("belt.leave_out=[belt_0, belt_1, belt_2]", "leaves no picture"),
         ("belt.polygons_px.belt_0=[[0, 0], [5, 5]]", "2 corners"),
+        ("belt.polygons_px.belt_0=[[0, 0], [5, 5], [9, 9]]", "encloses no area"),
+        ("belt.polygons_px.belt_0=[[0, 0], [.nan, 5], [9, 0]]", "encloses no area"),
         ("classes.weights={bottle: 0, can: 0}", "weigh nothing"),
     ],
 )
@@ -338,6 +342,12 @@ def test_config_polygons_and_left_out_belts(inputs: tuple[Path, Path], tmp_path:
     assert list(statistics["splits"]["train"]["belts"]) == ["belt_0"]
 
 
+def test_config_names_of_absent_belts_are_warned_about(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    config = load_config(CompositeConfig, None, ["belt.leave_out=[belt_9]"])
+    summary = run(inputs, tmp_path / "out", config=config)
+    assert any("belt_9" in warning and "did you mean belt_" in warning for warning in summary.warnings)
+
+
 def test_statistics_add_up(inputs: tuple[Path, Path], tmp_path: Path) -> None:
     run(inputs, tmp_path / "out", count=8)
     statistics = json.loads((tmp_path / "out/stats.json").read_text(encoding="utf-8"))["splits"]["train"]
@@ -349,3 +359,44 @@ def test_statistics_add_up(inputs: tuple[Path, Path], tmp_path: Path) -> None:
         sum(entry["visible_fraction"] for entry in entries) / len(entries), abs=1e-4
     )
     assert statistics["truncated"] == sum(entry["truncated"] for entry in entries)
+
+
+def test_crop_with_a_board_around_its_mask_is_drawn_without_the_board(tmp_path: Path) -> None:
+    mask = np.zeros((60, 60), np.uint8)
+    mask[20:40, 20:40] = 255
+    save(tmp_path / "crops/cup/a.png", np.full((60, 60, 3), 250, np.uint8))
+    save(tmp_path / "crops/cup/a_mask.png", mask)
+    plain = ["scale.source=native", "camera.noise=[0, 0]", "camera.motion_probability=0", "placement.cut_fraction=0"]
+    config = load_config(CompositeConfig, None, plain)
+    run((tmp_path / "crops", make_belts(tmp_path / "belts", 1)), tmp_path / "out", count=1, items=(1, 1), config=config)
+    (entry,) = document(tmp_path / "out", "train")["annotations"]
+    bright = (read_rgb(tmp_path / "out/images/train/train_000000.jpg").min(axis=2) > 130).sum()
+    assert 0.8 * entry["area"] < bright < 1.2 * entry["area"]
+
+
+def test_picture_on_a_belt_whose_polygon_the_config_gives_can_be_rendered_again(
+    inputs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    belts = make_belts(tmp_path / "belts", 1, sidecars=False)
+    settings = ["belt.polygons_px={belt_0: [[0, 0], [60, 0], [60, 120], [0, 120]]}", "scale.image_fraction=[0.2, 0.3]"]
+    out = tmp_path / "out"
+    run((inputs[0], belts), out, count=1, config=load_config(CompositeConfig, None, settings))
+    again = render_scene(out / "scenes.jsonl", "train_000000.jpg", crops=inputs[0], backgrounds=belts)
+    assert again == (out / "images/train/train_000000.jpg").read_bytes()
+
+
+def test_belt_too_large_for_jpeg_is_refused_before_anything_is_written(
+    inputs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    save(tmp_path / "belts/long.png", np.zeros((16, 65501, 3), np.uint8))
+    with pytest.raises(InputError, match=r"belt long\.png: 65501x16 is out of range"):
+        run((inputs[0], tmp_path / "belts"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_items_without_room_are_warned_of(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    summary = run(inputs, tmp_path / "few", count=2, items=(1, 1))
+    assert not any("no room" in text for text in summary.warnings)
+    config = load_config(CompositeConfig, None, ["scale.source=fraction", "scale.image_fraction=[3, 3]"])
+    summary = run(inputs, tmp_path / "many", count=2, items=(4, 4), config=config)
+    assert [text for text in summary.warnings if text.startswith("8 of 8 items found no room")]
