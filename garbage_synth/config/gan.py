@@ -57,3 +57,6 @@ class GanConfig(StageConfig):
         2.0, ge=0, description="memory for decoded pictures; those beyond it are decoded each time, GB"
     )
     decode_threads: int = Field(2, ge=1, le=64, description="threads that prepare crops ahead of the training step")
+    threads: int | None = Field(
+        None, ge=1, le=1024, description="CPU threads that compute; null = one per core; 1 is best for small networks"
+    )

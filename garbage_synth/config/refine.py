@@ -13,6 +13,9 @@ class RefineConfig(StageConfig):
     jpeg_quality: int = Field(95, ge=1, le=100, description="quality of rewritten JPEG pictures; PNG stays PNG")
     decode_threads: int = Field(2, ge=1, le=64, description="threads that read pictures ahead of the generator")
     encode_threads: int = Field(2, ge=1, le=64, description="threads that write pictures behind the generator")
+    threads: int | None = Field(
+        None, ge=1, le=1024, description="CPU threads that compute; null = one per core; 1 is best for small networks"
+    )
     max_memory_gb: float | None = Field(
         None,
         gt=0,

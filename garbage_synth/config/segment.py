@@ -1,6 +1,4 @@
-"""Settings of the segment stage."""
-
-from typing import Annotated
+"""Settings of segment beyond its flags."""
 
 from pydantic import Field
 
@@ -8,29 +6,49 @@ from garbage_synth.config.base import StageConfig
 
 __all__ = ["SegmentConfig"]
 
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-
 
 class SegmentConfig(StageConfig):
-    """How items are cut out of photos and which cut-outs are kept."""
+    """How items are cut out, which cut-outs are refused, and what is known of their size."""
 
-    working_side_px: int = Field(
-        default=512, ge=128, le=2048, description="Long side at which the outline is sought; edges are full size."
+    max_photo_px: int = Field(
+        2048, ge=128, le=20000, description="photos with a longer side than this are reduced to it first, pixels"
     )
-    padding_px: int = Field(default=2, ge=0, le=64, description="Transparent rim around each crop, pixels.")
-    frame_margin_px: int = Field(
-        default=2, ge=0, le=64, description="An item nearer to the frame than this is taken to be cut by it, pixels."
+    work_px: int = Field(
+        512, ge=128, le=2048, description="longer side at which the outline is searched; the edge is refined at full size"
     )
-    min_side_px: int = Field(default=24, ge=1, le=4096, description="Smallest side of an item's box, pixels.")
+
+    min_side_px: int = Field(24, ge=4, description="a cut-out whose shorter side is smaller is too small, pixels")
     min_area_fraction: float = Field(
-        default=0.003, ge=0.0, le=1.0, description="Smallest part of a single-item photo that the item covers, 0..1."
+        0.002, ge=0, lt=1, description="an item that covers less of its photo is too small (not for coco, alpha)"
     )
-    rival_fraction: float = Field(
-        default=0.3, gt=0.0, le=1.0, description="A second part as large as this share of the first is another item."
+    min_outline: float = Field(
+        0.4,
+        ge=0,
+        le=1,
+        description="share of the outline that must stand out from the board's own grain; below it the contrast is low",
     )
-    min_contrast: float = Field(
-        default=6.0, ge=0.0, le=255.0, description="Least mean step along the outline, levels of 255."
+    min_box_agreement: float = Field(
+        0.6, ge=0, le=1, description="overlap (intersection over union) that the item's extent must have with its given box"
     )
-    mm_per_px: Positive | None = Field(
-        default=None, description="Millimetres per pixel of the photos, where they all have one scale: gives length_mm."
+    max_second_item: float = Field(
+        0.3, gt=0, le=1, description="a second thing larger than this part of the first means several items"
     )
+    max_touching: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="coco: an item whose outline touches other items along more than this share is left out as covered",
+    )
+    min_visible_fraction: float = Field(
+        0.95, ge=0, le=1, description="coco: instances with a smaller visible_fraction, where given, are left out"
+    )
+    snap_coco: bool = Field(True, description="coco: move the labelled outline by a few pixels onto the item's own edge")
+
+    mm_per_px: float | None = Field(
+        None, gt=0, description="millimetres per pixel of the photos as they are; gives the crops their length_mm"
+    )
+    class_length_mm: dict[str, float] = Field(
+        default={}, description="length of an item's longer side per class in millimetres, where mm_per_px is not known"
+    )
+
+    rembg_model: str = Field("u2netp", min_length=1, description="rembg: name of the network")

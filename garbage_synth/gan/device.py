@@ -1,12 +1,22 @@
 """Which device and which number format to compute with."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
 
 from garbage_synth.errors import GarbageSynthError, InputError
 
-__all__ = ["Precision", "choose_device", "choose_precision", "describe", "is_out_of_memory", "out_of_memory"]
+__all__ = [
+    "Precision",
+    "choose_device",
+    "choose_precision",
+    "computing_threads",
+    "describe",
+    "is_out_of_memory",
+    "out_of_memory",
+]
 
 Precision = Literal["fp32", "bf16"]
 
@@ -51,8 +61,21 @@ def choose_precision(name: str, device: torch.device) -> Precision:
 
 def describe(device: torch.device, precision: Precision) -> str:
     """The device in words for a message."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    return f"{name}, {precision}"
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}, {precision}"
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' if threads > 1 else ''}, {precision}"
+
+
+@contextmanager
+def computing_threads(count: int | None) -> Iterator[None]:
+    """Let torch compute with `count` CPU threads inside the block; None leaves it as it is."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(count or before)
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -1,6 +1,5 @@
 """`refine`: every picture of a dataset through a trained generator, at its own size, with the same labels."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,10 +14,17 @@ from garbage_synth.config.refine import RefineConfig
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
 from garbage_synth.core.types import Dataset
 from garbage_synth.errors import InputError
-from garbage_synth.gan.device import choose_device, choose_precision, describe, is_out_of_memory, out_of_memory
+from garbage_synth.gan.device import (
+    choose_device,
+    choose_precision,
+    computing_threads,
+    describe,
+    is_out_of_memory,
+    out_of_memory,
+)
 from garbage_synth.gan.generator_file import Direction, find_generator, load_generator, read_card
 from garbage_synth.io.atomic import write_bytes, write_json, write_text
-from garbage_synth.io.dataset import read_dataset, split_files, write_annotations
+from garbage_synth.io.dataset import read_dataset, read_document, split_files, write_annotations
 from garbage_synth.io.images import encode_jpeg, encode_png, image_size, read_rgb
 from garbage_synth.io.output import fingerprint, open_output
 from garbage_synth.io.resize import resize_rgb, short_side_wh
@@ -129,14 +135,14 @@ def refine(
         resize_back=None if card.resize_short_px is None else resize_rgb,
     )
     todo = [picture for picture in pictures if not (output.resuming and picture.target.is_file())]
-    progress.message(f"rewriting {len(todo)} of {len(pictures)} pictures with {weights.name} on {numbers['device']}")
-    _rewrite(todo, translator, config, progress)
+    with computing_threads(config.threads):
+        numbers["device"] = describe(chosen, "bf16" if half else "fp32")
+        progress.message(
+            f"rewriting {len(todo)} of {len(pictures)} pictures with {weights.name} on {numbers['device']}"
+        )
+        _rewrite(todo, translator, config, progress)
 
-    formats = ("coco", "yolo") if (dataset / "data.yaml").is_file() or (dataset / "labels").is_dir() else ("coco",)
-    write_annotations(out, loaded, formats=formats)
-    for name in _CARRIED_FILES:
-        if (dataset / name).is_file():
-            shutil.copyfile(dataset / name, out / name)
+    _carry_labels(dataset, loaded, out)
     write_json(
         out / "stats.json",
         {
@@ -173,6 +179,18 @@ def _pictures(root: Path, dataset: Dataset, out: Path) -> list[_Picture]:
     if not pictures:
         raise InputError(f"dataset {root} lists no picture")
     return pictures
+
+
+def _carry_labels(root: Path, dataset: Dataset, out: Path) -> None:
+    """The labels of the dataset beside the new pictures: COCO files byte for byte where they are complete."""
+    formats = ("coco", "yolo") if (root / "data.yaml").is_file() or (root / "labels").is_dir() else ("coco",)
+    write_annotations(out, dataset, formats=formats)
+    for name, files in split_files(root).items():
+        if all("width" in image and "height" in image for image in read_document(files.annotations)["images"]):
+            write_bytes(out / "annotations" / f"instances_{name}.json", files.annotations.read_bytes())
+    for name in _CARRIED_FILES:
+        if (root / name).is_file():
+            write_bytes(out / name, (root / name).read_bytes())
 
 
 def _check_memory(

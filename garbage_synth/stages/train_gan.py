@@ -15,7 +15,14 @@ from garbage_synth.errors import InputError
 from garbage_synth.gan.checkpoint import checkpoint_steps
 from garbage_synth.gan.cycle_gan import Placement
 from garbage_synth.gan.data import Domain
-from garbage_synth.gan.device import choose_device, choose_precision, describe, is_out_of_memory, out_of_memory
+from garbage_synth.gan.device import (
+    choose_device,
+    choose_precision,
+    computing_threads,
+    describe,
+    is_out_of_memory,
+    out_of_memory,
+)
 from garbage_synth.gan.generator_file import generator_file_name
 from garbage_synth.gan.networks import (
     DISCRIMINATOR_MIN_SIDE,
@@ -49,6 +56,7 @@ _WATCHING = frozenset(
         "log_every_steps",
         "sample_count",
         "sample_every_steps",
+        "threads",
     }
 )
 
@@ -164,8 +172,10 @@ def train_gan(
         resize_short_px=short_px,
         seed=seed,
     )
-    progress.message(_intent(plan, paths))
-    result = _train(plan, domains, out, recorder, progress)
+    with computing_threads(config.threads):
+        numbers["device"] = describe(chosen, placement.precision)
+        progress.message(_intent(plan, paths))
+        result = _train(plan, domains, out, recorder, progress)
     numbers |= {"losses": dict(result.metrics), "seconds_per_step": result.seconds_per_step, "steps": result.steps}
     if result.steps < result.total_steps:
         progress.message(f"stopped after {result.steps:,} of {result.total_steps:,} steps; --resume goes on")

@@ -2,8 +2,14 @@ import pytest
 import torch
 
 from garbage_synth.errors import InputError
-from garbage_synth.gan import device as module
-from garbage_synth.gan.device import choose_device, choose_precision, describe, is_out_of_memory, out_of_memory
+from garbage_synth.gan.device import (
+    choose_device,
+    choose_precision,
+    computing_threads,
+    describe,
+    is_out_of_memory,
+    out_of_memory,
+)
 
 CPU = torch.device("cpu")
 
@@ -66,4 +72,12 @@ def test_running_out_of_memory_is_recognised() -> None:
     assert is_out_of_memory(MemoryError())
     assert not is_out_of_memory(RuntimeError("shape mismatch"))
     assert "while resting; sleep" in str(out_of_memory("while resting", "sleep"))
-    assert module.__all__
+
+
+def test_number_of_threads_is_set_inside_the_block_only() -> None:
+    before = torch.get_num_threads()
+    with computing_threads(3):
+        assert torch.get_num_threads() == 3
+        with computing_threads(None):
+            assert torch.get_num_threads() == 3
+    assert torch.get_num_threads() == before

@@ -98,7 +98,7 @@ def test_an_unknown_format_is_refused_before_anything_is_written(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", [b"{", b"[1]", b"\xff\xfe\x00", b"[" * 100_000])
+@pytest.mark.parametrize("text", [b"{", b"[1]", b"\xff\xfe\x00", b"[" * 100_000, b"[" + b"9" * 5000 + b"]"])
 def test_a_damaged_file_is_refused_with_its_name(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "annotations" / "instances_train.json"
     path.parent.mkdir()
@@ -143,3 +143,20 @@ def test_the_real_belt_is_read(real_data: Path) -> None:
     assert dataset.categories == {1: "brick", 2: "concrete", 3: "rubber", 4: "wood"}
     assert {name: len(split.images) for name, split in dataset.splits.items()} == {"devtest": 25, "train": 75}
     assert isinstance(dataset, Dataset)
+
+
+@pytest.mark.parametrize(("key", "value"), [("images", 5), ("images", {"a": 1})])
+def test_images_that_are_no_list_are_refused(tmp_path: Path, key: str, value: object) -> None:
+    root = write_tree(tmp_path, DRAWN)
+    path = root / "annotations/instances_night.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(InputError, match="no list 'images'"):
+        read_dataset(root)
+
+
+def test_licenses_that_are_no_list_are_passed_over(tmp_path: Path) -> None:
+    root = write_tree(tmp_path, DRAWN)
+    for split in DRAWN.dataset.splits:
+        path = root / f"annotations/instances_{split}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"licenses": 5}))
+    assert read_dataset(root).licenses == ()

@@ -78,17 +78,24 @@ def test_labels_are_carried_over_to_the_byte(tree: Path, generator: Path, tmp_pa
     call(tree, generator.parent, tmp_path / "out")
     assert read_dataset(tmp_path / "out") == read_dataset(tree)
     before, after = files(tree), files(tmp_path / "out")
-    assert after["annotations/instances_val.json"] == before["annotations/instances_val.json"]
-    carried = json.loads(after["annotations/instances_train.json"])
-    assert {entry["id"]: entry for entry in carried["annotations"]} == {
-        entry["id"]: entry for entry in document["annotations"]
-    }
-    assert carried["images"] == document["images"]
+    for split in ("train", "val"):
+        assert after[f"annotations/instances_{split}.json"] == before[f"annotations/instances_{split}.json"]
     assert after["scenes.jsonl"] == b'{"scene": 1}\n'
     assert not any(name.startswith("labels/") for name in after)
     stats = json.loads(after["stats.json"])
     assert stats["images"] == {"train": 3, "val": 2}
     assert stats["labels_checked"] is False
+
+
+def test_sizes_that_the_labels_lack_are_filled_in(tree: Path, generator: Path, tmp_path: Path) -> None:
+    path = tree / "annotations" / "instances_train.json"
+    document = json.loads(path.read_text())
+    del document["images"][0]["width"]
+    path.write_text(json.dumps(document))
+    call(tree, generator.parent, tmp_path / "out")
+    carried = json.loads((tmp_path / "out" / "annotations" / "instances_train.json").read_text())
+    assert [image["width"] for image in carried["images"]] == [48, 41, 20]
+    assert len(carried["annotations"]) == len(document["annotations"])
 
 
 def test_yolo_labels_are_carried_over_where_there_are_any(tmp_path: Path, generator: Path) -> None:
