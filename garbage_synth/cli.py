@@ -413,6 +413,8 @@ def _execute(
         raise typer.Exit(130) from None
     except ImportError as error:
         _fail(_missing(error), as_json)
+    except MemoryError:
+        _fail(GarbageSynthError("out of memory; give smaller pictures, or fewer --workers"), as_json)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         _fail(GarbageSynthError(f"{error.strerror or error}{where}"), as_json)

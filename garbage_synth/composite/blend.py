@@ -1,5 +1,7 @@
 """An item laid over what is there."""
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ def soft_edge(alpha: NDArray[np.uint8], feather_px: float) -> NDArray[np.uint8]:
     item is drawn."""
     if feather_px <= 0:
         return alpha
-    side = 3 if feather_px < 0.8 else 5
+    side = 3 if feather_px < 0.8 else max(5, 2 * math.ceil(1.8 * feather_px) + 1)
     blurred = cv2.GaussianBlur(alpha, (side, side), feather_px)
     return cv2.min(alpha, blurred).astype(np.uint8, copy=False)
 

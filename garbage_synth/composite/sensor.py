@@ -24,7 +24,8 @@ def expose(image_rgb: NDArray[np.uint8], camera: Camera) -> NDArray[np.uint8]:
             out, -1, _line_kernel(camera.motion_px, camera.motion_deg), borderType=cv2.BORDER_REFLECT_101
         )
     if camera.defocus_px > 0:
-        out = cv2.GaussianBlur(out, (5, 5), camera.defocus_px)
+        side = max(5, 2 * math.ceil(2 * camera.defocus_px) + 1)
+        out = cv2.GaussianBlur(out, (side, side), camera.defocus_px)
     if camera.gain_rgb != (1.0, 1.0, 1.0):
         table = np.clip(np.arange(256)[:, None] * np.asarray(camera.gain_rgb)[None, :], 0, 255)
         out = cv2.LUT(out, np.rint(table).astype(np.uint8).reshape(256, 1, 3))

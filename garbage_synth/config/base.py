@@ -48,6 +48,8 @@ def parse_yaml(text: str, source: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{source}{where}: not YAML: {getattr(error, 'problem', None) or error}") from error
+    except (ValueError, RecursionError) as error:  # a date such as 2021-02-30; a thousand brackets
+        raise ConfigError(f"{source}: not YAML: {error}") from error
 
 
 def load_config(

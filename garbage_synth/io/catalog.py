@@ -60,12 +60,12 @@ def load_crops(folder: Path) -> tuple[Crop, ...]:
             continue
         entry = known.get(file)
         category = entry.category if entry else path.parent.name
-        mask_file = f"{path.parent.name}/{path.stem}{_MASK_ENDING}.png"
+        mask_names = (f"{path.parent.name}/{path.stem}{_MASK_ENDING}{ending}" for ending in (".png", ".PNG"))
         crop = Crop(
             id=f"{category}/{path.stem}",
             category=category,
             file=file,
-            mask_file=mask_file if mask_file in pictures else None,
+            mask_file=next((name for name in mask_names if name in pictures), None),
             source=entry.source if entry else file,
             size_px=image_size(path),
             length_mm=entry.length_mm if entry else None,
@@ -139,7 +139,7 @@ def _read_entries(path: Path) -> dict[str, CropEntry]:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     except KeyError as error:
         raise InputError(f"{path} lacks the key {error}") from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(f"{path} is not a crops file: {error}") from error
     return {entry.file: entry for entry in entries}
 
@@ -172,7 +172,7 @@ def _read_sidecar(path: Path) -> dict[str, Any]:
         fields = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(fields, dict):
         raise InputError(f"{path} must hold keys ({', '.join(_SIDECAR_KEYS)}), not {type(fields).__name__}")

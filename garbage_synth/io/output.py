@@ -95,6 +95,9 @@ def open_output(
         if dry_run or folder.finished:
             return folder
         if overwrite:
+            if manifest is not None and names:
+                # killed while emptying, the folder must not pass for the finished one that it was
+                write_json(out / MANIFEST_FILE, {**manifest, "status": "begun", "numbers": {}})
             _empty(out, names)
         out.mkdir(parents=True, exist_ok=True)
         folder.begin()

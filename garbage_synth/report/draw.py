@@ -74,9 +74,7 @@ def draw_labels(
 def _edges(annotation: Annotation, scale: float) -> tuple[int, int, int, int]:
     """x0, y0, x1, y1 in whole pixels of the scaled picture."""
     x, y, width, height = annotation.bbox_xywh
-    x0, y0, x1, y1 = (
-        round(min(max(edge * scale, -FAR_PX), FAR_PX)) for edge in (x, y, x + width, y + height)
-    )
+    x0, y0, x1, y1 = (round(min(max(edge * scale, -FAR_PX), FAR_PX)) for edge in (x, y, x + width, y + height))
     return x0, y0, x1, y1
 
 

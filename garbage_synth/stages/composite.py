@@ -103,7 +103,7 @@ def composite(
         dry_run=dry_run,
     )
     for warning in plan.warnings:
-        progress.message(warning)
+        progress.message(f"warning: {warning}")
     first = out / "images" / "train" / picture_name(("train", 0))
     if dry_run or folder.finished:
         if folder.finished and not dry_run:
@@ -128,7 +128,7 @@ def composite(
     remove_records(out)
     crowded = _room_warnings(statistics)
     for warning in crowded:
-        progress.message(warning)
+        progress.message(f"warning: {warning}")
     return StageSummary("composite", out, numbers, (*plan.warnings, *crowded), open_file=first)
 
 
@@ -274,7 +274,9 @@ def _chosen_belts(
             raise InputError(f"config belt.polygons_px.{name} has {len(corners)} corners, at least 3 were expected")
         points = np.asarray(corners, np.float32)
         if not np.isfinite(points).all() or cv2.contourArea(points) < 1:
-            raise InputError(f"config belt.polygons_px.{name} encloses no area; expected corners [x, y] in photo pixels")
+            raise InputError(
+                f"config belt.polygons_px.{name} encloses no area; expected corners [x, y] in photo pixels"
+            )
     chosen = [belt for belt in belts if belt.id not in config.belt.leave_out]
     if not chosen:
         raise InputError(f"config belt.leave_out leaves no picture of {folder}")

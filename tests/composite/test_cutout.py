@@ -67,3 +67,13 @@ def test_reduced_silhouette_comes_from_the_mask() -> None:
     assert pixels.silhouette is not None
     assert pixels.silhouette[PAD_PX:-PAD_PX, PAD_PX:-PAD_PX][:, :10].min() == 255
     assert pixels.silhouette[:, PAD_PX + 10 :].max() == 0
+
+
+def test_what_the_mask_leaves_out_is_not_drawn() -> None:
+    mask = np.zeros((40, 40), np.bool_)
+    mask[10:30, 10:30] = True
+    alpha = reduce(box_rgba(40, 40), mask, 0).rgba[PAD_PX:-PAD_PX, PAD_PX:-PAD_PX, 3]
+    assert alpha[mask].min() == 255
+    assert alpha[9:31, 9:31].min() == 255  # a rim of a pixel stays for soft edges
+    alpha[9:31, 9:31] = 0
+    assert alpha.max() == 0

@@ -213,6 +213,17 @@ def test_motion_blur_runs_along_the_belt() -> None:
     assert image[43, 60, 0] < 100  # and not above it
 
 
+def test_wide_blurs_are_as_wide_as_asked() -> None:
+    step = box_rgba(100, 40, colour=(255, 255, 255))
+    stock = Stock({"can/a": step})
+    blurred = scene(placed("can/a", (60, 60)), camera=Camera((1.0, 1.0, 1.0), 0.0, (0, 0), 0.0, 0.0, 4.0, 95))
+    image = render(blurred, stock.assets).image_rgb
+    assert int(image[60, 114, 0]) > belt_rgb(160, 120)[60, 114, 0] + 12  # four pixels beyond the edge
+    soft = render(scene(placed("can/a", (60, 60), feather_px=4.0)), stock.assets).image_rgb
+    assert soft[60, 106, 0] < 240  # three pixels within it
+    assert soft[60, 60, 0] == 255
+
+
 PLACEMENTS = st.builds(
     placed,
     st.sampled_from(["can/red", "can/blue", "cup/ring"]),

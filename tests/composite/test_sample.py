@@ -212,3 +212,8 @@ def test_motion_follows_the_belts_travel() -> None:
     assert camera.motion_px >= 1.5
     assert camera.defocus_px >= 0.4
     assert sample(config).camera.motion_deg in (0.0, 90.0)
+
+
+def test_items_of_an_absurd_size_find_no_room_and_take_no_memory() -> None:
+    spec = sample(CompositeConfig.model_validate({"scale": {"image_fraction": [1e6, 1e6]}}))
+    assert (spec.placements, spec.not_placed) == ((), 4)

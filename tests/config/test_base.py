@@ -115,3 +115,8 @@ def test_a_config_is_frozen() -> None:
 
 def test_numbers_with_an_exponent_alone_are_numbers() -> None:
     assert parse_yaml("[1e-4, 2E3, 1.5e+2, 1e, e1]", "x") == [1e-4, 2000.0, 150.0, "1e", "e1"]
+
+
+def test_yaml_that_is_no_date_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"config a\.yaml"):
+        parse_yaml("when: 2021-02-30", "config a.yaml")

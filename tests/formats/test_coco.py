@@ -171,6 +171,9 @@ def test_whole_numbers_written_as_floats_are_ids() -> None:
         (first_annotation(bbox=None), "annotation 1 has no usable bbox"),
         (first_annotation(bbox=..., segmentation=...), "annotation 1 has no usable bbox"),
         (first_annotation(area="big"), "annotation 1 has no usable bbox, area"),
+        (first_annotation(bbox=[10**400, 0, 1, 1]), "annotation 1 has no usable bbox"),
+        (first_annotation(segmentation=5), "annotation 1 has a segmentation that is neither"),
+        (document(images=[{"id": 5, "file_name": "a.jpg", "width": 10**400, "height": 6}]), "expected a positive size"),
         (first_annotation(bbox=[0, 0, float("nan"), 1]), "not finite"),
         (document(images=[{"id": 5, "file_name": "../a.jpg", "width": 8, "height": 6}]), r"file_name '\.\./a\.jpg'"),
         (document(images=[{"id": 5, "width": 8, "height": 6}]), "file_name None"),
@@ -195,3 +198,9 @@ def test_renumbered_starts_at_one_and_keeps_names_images_and_order() -> None:
 def test_file_names_that_leave_their_folder_are_not_safe(name: object) -> None:
     assert not coco.is_safe_file_name(name)
     assert coco.is_safe_file_name("sub/..a.jpg")
+
+
+@pytest.mark.parametrize("segmentation", [{"size": [6, 8]}, {"size": [6, 8], "counts": ["a"]}, {"counts": [48]}])
+def test_a_damaged_mask_is_refused_when_written(segmentation: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="annotation 1: its segmentation is damaged"):
+        coco.encode(dataset(annotation(segmentation=segmentation)), "train")

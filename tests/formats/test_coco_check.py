@@ -84,6 +84,12 @@ def test_a_sound_document_has_no_findings() -> None:
         ({"segmentation": {"size": [6, 8], "counts": [48]}}, "annotation 1: segmentation covers no pixel"),
         ({"segmentation": {"size": [6, 8], "counts": [0, 48]}}, "annotation 1: segmentation counts are a list"),
         ({"segmentation": 5}, "annotation 1: segmentation: "),
+        (
+            {"segmentation": [["1", "1", "5", "1", "5", "5"]]},
+            "annotation 1: segmentation: a polygon is no list of numbers",
+        ),
+        ({"segmentation": [{"1": 1}]}, "annotation 1: segmentation: a polygon is no list of numbers"),
+        ({"bbox": [10**400, 1, 5, 2]}, "annotation 1: bbox is [1000"),
         ({"extra": {"tilt": [math.nan]}}, "annotation 1: extra.tilt is not a finite number"),
     ],
 )
@@ -115,6 +121,7 @@ def test_missing_fields_are_named(key: str) -> None:
         ),
         (lambda document: document["images"][1].pop("width"), "f: image 6: width is None, expected a whole number"),
         (lambda document: document["images"][0].update(height=0), "f: image 5: height is 0, expected a whole number"),
+        (lambda document: document["images"][0].update(height=10**400), "f: image 5: height is 1000"),
     ],
 )
 def test_a_defect_of_the_document_an_image_or_a_category_is_named(

@@ -37,6 +37,17 @@ def test_decode_gives_back_what_encode_wrote(x: int, y: int, w: int, h: int, cro
     assert voc.decode(text, source="a.xml") == ("a.jpg", (200, 100), [(name, (x, y, w, h), crowd)])
 
 
+@pytest.mark.parametrize(
+    ("box", "written"),
+    [((10.6, 3, 0.2, 4), (11, 3, 1, 4)), ((-5, -5, 400, 400), (0, 0, 200, 100)), ((300, 5, 9, 9), (199, 5, 1, 9))],
+)
+def test_boxes_become_whole_pixels_of_the_picture(
+    box: tuple[float, float, float, float], written: tuple[int, int, int, int]
+) -> None:
+    text = voc.encode(dataset({"train": ["a.jpg"]}, item(box)))["Annotations/a.xml"]
+    assert voc.decode(text, source="a.xml")[2] == [("can", written, False)]
+
+
 def test_lists_of_splits_and_classes_are_written() -> None:
     files = voc.encode(dataset({"train": ["a.jpg"], "val": ["b.jpg", "c.jpg"]}))
     assert files["ImageSets/Main/val.txt"] == "b\nc\n"

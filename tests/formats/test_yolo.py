@@ -112,3 +112,8 @@ def test_blank_lines_are_passed_over() -> None:
 def test_a_damaged_line_is_refused_with_its_number(line: str) -> None:
     with pytest.raises(InputError, match=r"a\.txt: line 2 is"):
         yolo.decode(f"0 0.5 0.5 0.1 0.1\n{line}\n", (4, 4), source="a.txt")
+
+
+def test_a_damaged_mask_is_refused_with_its_annotation() -> None:
+    with pytest.raises(InputError, match=r"annotation 1 of a\.jpg: segmentation: "):
+        yolo.encode(dataset(annotation((20, 10, 40, 30), segmentation=[[1, 1, 5, 5]])), outlines=True)

@@ -242,3 +242,19 @@ def test_fingerprint_of_files_and_of_their_order(tmp_path: Path) -> None:
     assert fingerprint([one, two]) != fingerprint([two, one])
     assert fingerprint([gone]) != fingerprint([one])
     assert fingerprint([]) != fingerprint([gone])
+
+
+def test_overwriting_that_is_killed_leaves_no_finished_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    open_output(out, stage="s", identity={"a": 1}, inputs=[], overwrite=False, resume=False).finish({"made": 3})
+    (out / "folder").mkdir()
+
+    def killed(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shutil.rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        open_output(out, stage="s", identity={"a": 1}, inputs=[], overwrite=True, resume=False)
+    again = open_output(out, stage="s", identity={"a": 1}, inputs=[], overwrite=False, resume=True)
+    assert not again.finished
+    assert again.resuming

@@ -92,3 +92,8 @@ def test_neighbouring_classes_have_distant_colours() -> None:
     for index in range(12):
         one, other = np.array(class_colour(index)), np.array(class_colour(index + 1))
         assert np.abs(one - other).max() > 100
+
+
+def test_boxes_far_outside_are_no_error() -> None:
+    far = item(bbox_xywh=(1e12, -1e12, 1e12, 1e12), segmentation=None)
+    assert draw_labels(GRAY, [far], NAMES).shape == GRAY.shape

@@ -1,6 +1,7 @@
 """Mapping a task in this process and in a pool."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -114,6 +115,37 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
     while time.monotonic() < deadline and any(Path(f"/proc/{pid}").exists() and not _zombie(pid) for pid in workers):
         time.sleep(0.1)
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists() and not _zombie(pid)]
+
+
+def test_an_interrupted_pool_ends_without_tracebacks_of_its_workers(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import os, sys, time\n"
+        "from pathlib import Path\n"
+        "from garbage_synth.run.local import map_unordered\n"
+        "def task(number):\n"
+        "    Path(sys.argv[1], str(os.getpid())).touch()\n"
+        "    time.sleep(0.05)\n"
+        "if __name__ == '__main__':\n"
+        "    try:\n"
+        "        for _ in map_unordered(task, range(100), workers=2):\n"
+        "            time.sleep(60)\n"
+        "    except KeyboardInterrupt:\n"
+        "        sys.exit(130)\n",
+        encoding="utf-8",
+    )
+    pids = tmp_path / "pids"
+    pids.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, str(script), str(pids)]
+    child = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while len(list(pids.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)  # until the workers have done what they were given and wait for more
+    os.killpg(child.pid, signal.SIGINT)
+    _, stderr = child.communicate(timeout=60)
+    assert (child.returncode, stderr.decode()) == (130, "")
 
 
 def _zombie(pid: int) -> bool:

@@ -238,7 +238,7 @@ def test_warnings_name_what_is_missing_once(tmp_path: Path) -> None:
             messages.append(text)
 
     summary = composite(crops, belts, tmp_path / "out", count=4, workers=1, progress=Listener())
-    assert list(summary.warnings) == messages
+    assert [f"warning: {text}" for text in summary.warnings] == messages
     for wanted in ("polygon_px", "in train only, not in val: lid", "share the 2 belts", "no length_mm", "ghost.png"):
         assert sum(wanted in text for text in messages) == 1, wanted
 

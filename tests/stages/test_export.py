@@ -177,3 +177,18 @@ def test_an_interrupted_export_goes_on_where_it_stopped(
     assert len(copied) == 3
     assert read_dataset(tmp_path / "out") == DRAWN.dataset
     assert set(split_files(tmp_path / "out")) == {"train", "val"}
+
+
+def test_text_named_jpg_and_pictures_of_another_size_are_refused(root: Path, tmp_path: Path) -> None:
+    path = root / "images/val/val_0001.jpg"
+    whole = path.read_bytes()
+    path.write_text("no picture")
+    with pytest.raises(InputError, match=r"val_0001\.jpg is not a picture"):
+        export(root, tmp_path / "out", format="yolo")
+    path.write_bytes(whole)
+    document = json.loads((root / "annotations/instances_val.json").read_text())
+    document["images"][0].update(width=48, height=36)
+    (root / "annotations/instances_val.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"image 1: .*val_0001\.jpg is 36x48 \(EXIF turned\), not 48x36"):
+        export(root, tmp_path / "out", format="yolo")
+    assert not (tmp_path / "out").exists()

@@ -204,3 +204,10 @@ def test_crowds_have_no_label(root: Path) -> None:
 @pytest.mark.real_data
 def test_the_real_belt_of_others_passes(real_data: Path) -> None:
     assert validate(real_data / "construction_belt").numbers["defects"] == []
+
+
+def test_a_data_yaml_that_cannot_be_read_is_a_defect(root: Path) -> None:
+    for text in ("names: [", "names: [2020-13-45]"):
+        (root / "data.yaml").write_text(text)
+        (found,) = defects(root)
+        assert found.startswith("data.yaml: cannot be read")
