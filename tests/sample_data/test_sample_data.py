@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
+
+from garbage_synth.core.masks import mask_of_segmentation
 
 SAMPLE_DATA = Path(__file__).resolve().parents[2] / "sample_data"
 SPLITS = ("train", "test")
@@ -79,7 +80,7 @@ def test_ids_count_from_one_and_categories_are_sorted() -> None:
 def test_boxes_and_areas_are_those_of_the_masks() -> None:
     for split, document in documents():
         for annotation in document["annotations"]:
-            mask = coco_mask.decode(annotation["segmentation"]).astype(bool)
+            mask = mask_of_segmentation(annotation["segmentation"], (480, 640))
             rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
             x0, y0 = int(columns[0]), int(rows[0])
             extent = [x0, y0, int(columns[-1]) + 1 - x0, int(rows[-1]) + 1 - y0]
@@ -92,7 +93,7 @@ def test_masks_of_one_frame_never_share_a_pixel() -> None:
     for split, document in documents():
         owners = {image["id"]: np.zeros((480, 640), np.int32) for image in document["images"]}
         for annotation in document["annotations"]:
-            owners[annotation["image_id"]] += coco_mask.decode(annotation["segmentation"])
+            owners[annotation["image_id"]] += mask_of_segmentation(annotation["segmentation"], (480, 640))
         assert all(owner.max() <= 1 for owner in owners.values()), split
 
 
