@@ -1,6 +1,7 @@
 """python -m sample_data.render: renders the committed sample set, or any number of labelled frames more."""
 
 import argparse
+import shutil
 from pathlib import Path
 
 from sample_data.render import dataset, studio
@@ -15,7 +16,7 @@ TRAIN_FRAMES, TEST_FRAMES, BELTS = 80, 40, 8
 
 
 def main() -> None:
-    """Parses the command line and renders; what is there already is not rendered again."""
+    """Parses the command line and renders; an interrupted call goes on where it stopped."""
     parser = argparse.ArgumentParser(prog="python -m sample_data.render", description=__doc__)
     parser.add_argument("--committed", action="store_true", help="the set that is in the repository, into sample_data/")
     parser.add_argument("--frames", type=int, default=0, metavar="N", help="this many labelled frames into --out")
@@ -54,6 +55,8 @@ def render_committed(out: Path, quality: studio.RenderQuality) -> None:
         )
         dataset.write_frames(out / "real", frames, count)
     write_sheet(out)
+    for folder in (out, out / "real"):
+        shutil.rmtree(folder / dataset.PARTS)  # all is there: the next call renders anew
 
 
 def _size(text: str) -> tuple[int, int]:

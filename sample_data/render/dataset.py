@@ -24,6 +24,8 @@ __all__ = ["write_belts", "write_frames", "write_photos"]
 FRAME_JPEG_QUALITY = 88
 BELT_JPEG_QUALITY = 88
 PHOTO_JPEG_QUALITY = 88
+PARTS = ".parts"
+"""Where each finished picture leaves a record, so that an interrupted rendering goes on."""
 INFO = {
     "description": "garbage-synth sample line: a rendered sorting belt that stands in for a camera",
     "version": "1",
@@ -37,7 +39,7 @@ def write_frames(out: Path, frames: FrameSet, count: int) -> None:
 
     Each finished frame leaves its annotations in out/.parts; a later call renders what is missing and joins again.
     """
-    parts = out / ".parts" / frames.name
+    parts = out / PARTS / frames.name
     for index in tqdm(range(count), desc=f"frames {frames.name}", unit="frame"):
         part = parts / f"{index:05d}.json"
         if _is_part_of(part, frames):
@@ -51,11 +53,13 @@ def write_frames(out: Path, frames: FrameSet, count: int) -> None:
 
 
 def write_belts(out: Path, *, seed: int, count: int, size_wh: tuple[int, int], quality: studio.RenderQuality) -> None:
-    """Renders `count` empty belts with their sidecars into `out`."""
+    """Renders `count` empty belts with their sidecars into `out`; records of finished ones lie beside it."""
     for number in tqdm(range(count), desc="belts", unit="belt"):
         path = out / f"belt_{number:02d}.jpg"
-        if not path.exists():
+        part = out.parent / PARTS / "belts" / f"{path.stem}.json"
+        if not part.exists():
             _write(path, sensor.jpeg_bytes(render_belt(seed, number, size_wh, quality), BELT_JPEG_QUALITY))
+            _write_json(part, {})
         sidecar = {
             "polygon_px": [list(corner) for corner in line.belt_polygon_px(size_wh)],
             "belt_mm_per_px": line.FRAME_WIDTH_MM / size_wh[0],
@@ -71,7 +75,7 @@ def write_photos(
     entries = []
     for individual in tqdm(list(individuals), desc="photos", unit="photo"):
         stem = f"{individual.category}_{individual.number:03d}"
-        part = out / ".parts" / "photos" / f"{stem}.json"
+        part = out / PARTS / "photos" / f"{stem}.json"
         if not part.exists():
             _write_json(part, _write_photo(out, individual, stem, size_wh, quality))
         entries.append(json.loads(part.read_text()))
