@@ -71,7 +71,7 @@ def main() -> None:
         values = [iou for category, found in scores.items() if (category in CLEAR) == wanted for iou, _ in found]
         if values:
             print(f"{title}: mean IoU {np.mean(values):.4f} over {len(values)}")
-    rejected = summary.numbers["rejected"]
+    rejected = sum(summary.numbers["rejected"].values())
     print(f"rejected: {rejected} of {rejected + summary.numbers['crops']}")
     for warning in summary.warnings:
         print(f"  {warning}")

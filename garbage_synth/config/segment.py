@@ -14,7 +14,10 @@ class SegmentConfig(StageConfig):
         2048, ge=128, le=20000, description="photos with a longer side than this are reduced to it first, pixels"
     )
     work_px: int = Field(
-        512, ge=128, le=2048, description="longer side at which the outline is searched; the edge is refined at full size"
+        512,
+        ge=128,
+        le=2048,
+        description="longer side at which the outline is searched, pixels; edges follow at full size",
     )
 
     min_side_px: int = Field(24, ge=4, description="a cut-out whose shorter side is smaller is too small, pixels")
@@ -27,8 +30,11 @@ class SegmentConfig(StageConfig):
         le=1,
         description="share of the outline that must stand out from the board's own grain; below it the contrast is low",
     )
+    max_missing: float = Field(
+        2.0, ge=1, description="an item is taken for a part where edges beside it span more than so many times its area"
+    )
     min_box_agreement: float = Field(
-        0.6, ge=0, le=1, description="overlap (intersection over union) that the item's extent must have with its given box"
+        0.6, ge=0, le=1, description="intersection over union that the item's extent must have with its given box"
     )
     max_second_item: float = Field(
         0.3, gt=0, le=1, description="a second thing larger than this part of the first means several items"
@@ -42,7 +48,7 @@ class SegmentConfig(StageConfig):
     min_visible_fraction: float = Field(
         0.95, ge=0, le=1, description="coco: instances with a smaller visible_fraction, where given, are left out"
     )
-    snap_coco: bool = Field(True, description="coco: move the labelled outline by a few pixels onto the item's own edge")
+    snap_coco: bool = Field(True, description="coco: move the labelled outline onto the item's own edge nearby")
 
     mm_per_px: float | None = Field(
         None, gt=0, description="millimetres per pixel of the photos as they are; gives the crops their length_mm"
