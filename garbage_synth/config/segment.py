@@ -31,7 +31,7 @@ class SegmentConfig(StageConfig):
         description="share of the outline that must stand out from the board's own grain; below it the contrast is low",
     )
     max_missing: float = Field(
-        2.0, ge=1, description="an item is taken for a part where edges beside it span more than so many times its area"
+        1.3, ge=1, description="an item is taken for a part where edges beside it span more than so many times its area"
     )
     min_box_agreement: float = Field(
         0.6, ge=0, le=1, description="intersection over union that the item's extent must have with its given box"
