@@ -305,6 +305,7 @@ def report(
     out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file.", show_default=False)],
     pictures: Annotated[int, typer.Option(help="Pictures of each dataset.")] = 8,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """One HTML page with pictures, boxes, masks and counts."""
@@ -312,7 +313,7 @@ def report(
     def work(progress: Progress) -> StageSummary:
         from garbage_synth.stages.report import report as stage
 
-        return stage(datasets, out, pictures=pictures, overwrite=overwrite, progress=progress)
+        return stage(datasets, out, pictures=pictures, overwrite=overwrite, dry_run=dry_run, progress=progress)
 
     _execute(work, as_json=as_json)
 

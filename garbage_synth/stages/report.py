@@ -37,11 +37,13 @@ def report(
     *,
     pictures: int = 8,
     overwrite: bool = False,
+    dry_run: bool = False,
     progress: Progress | None = None,
 ) -> StageSummary:
     """Writes the page `out` about the datasets; pictures that all of them hold are shown side by side.
 
-    pictures: how many of each dataset, spread evenly over its splits, those with items first.
+    pictures: how many of each dataset, spread evenly over its splits, those with items first. dry_run: read the
+    datasets, write nothing.
     Raises InputError for a dataset or picture that cannot be read and for an `out` inside a dataset,
     OutputExistsError where `out` exists (with overwrite: where it is no report of ours).
     """
@@ -51,6 +53,9 @@ def report(
     _refuse_loss(datasets, out, overwrite)
     names = _names(datasets)
     sources = [_source(root, name) for root, name in zip(datasets, names, strict=True)]
+    if dry_run:
+        counts = {name: _counts(source.dataset) for name, source in zip(names, sources, strict=True)}
+        return StageSummary("report", out, {"datasets": counts})
     shared = [key for key in sources[0].records if all(key in source.records for source in sources)]
     compared = len(sources) > 1 and bool(shared)
 

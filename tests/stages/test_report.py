@@ -28,6 +28,12 @@ def test_the_page_needs_no_network_and_no_script(root: Path, tmp_path: Path) -> 
     assert str(tmp_path) not in text
 
 
+def test_a_dry_run_counts_and_writes_nothing(root: Path, tmp_path: Path) -> None:
+    summary = report([root], tmp_path / "page.html", dry_run=True)
+    assert summary.numbers["datasets"].keys() == {"dataset"}
+    assert not (tmp_path / "page.html").exists()
+
+
 def test_the_pictures_in_the_page_are_those_of_the_dataset(root: Path, tmp_path: Path) -> None:
     report([root], tmp_path / "page.html", pictures=3)
     text = (tmp_path / "page.html").read_text()
