@@ -53,7 +53,8 @@ def segment(
     photos: a folder per class of single-item photos, RGBA cut-outs, or pictures with `<stem>_mask.png` beside them; or
     a COCO dataset. method: "auto" takes coco for a dataset, else per picture its own alpha, its mask, or grabcut.
     boxes: JSON file {photo relative to photos: [x0, y0, x1, y1] pixels}, a prior. split: split of a COCO dataset, None
-    = all. workers: None = one per core, 1 = in this process; the output does not depend on it.
+    = train where there is one, so that what is kept for testing stays out of the crops, else all.
+    workers: None = one per core, 1 = in this process; the output does not depend on it.
 
     What cannot be used is listed in out/rejected.json and in the warnings, with the reason.
 
@@ -186,6 +187,10 @@ def _labelled_units(
         raise InputError(f"{root} has no split {split!r}; it has {', '.join(files)}")
     dataset = read_dataset(root)
     names = [split] if split is not None else list(dataset.splits)
+    warnings: tuple[str, ...] = ()
+    if split is None and "train" in names and len(names) > 1:
+        warnings = (f"of the splits {', '.join(names)} only train is cut out; name another with --split",)
+        names = ["train"]
     units: list[Unit] = []
     taken: set[str] = set()
     for name in names:
@@ -206,7 +211,7 @@ def _labelled_units(
     if not units:
         raise InputError(f"{root}: no picture of {', '.join(names)} has an annotation to cut out")
     read = [files[name].annotations for name in names] + [unit.path for unit in units]
-    return units, read, ()
+    return units, read, warnings
 
 
 def _free_name(stem: str, path: Path, taken: set[str]) -> str:

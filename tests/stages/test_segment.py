@@ -171,6 +171,16 @@ def test_segment_cuts_whole_instances_out_of_a_dataset(tmp_path: Path) -> None:
     assert crop.source.endswith("x.jpg")
 
 
+def test_segment_keeps_other_splits_out_of_the_crops(tmp_path: Path) -> None:
+    root = coco_folder(tmp_path / "coco")
+    for kind, name in (("annotations", "instances_{}.json"), ("images", "{}")):
+        source, target = (root / kind / name.format(split) for split in ("train", "test"))
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    summary = segment(root, tmp_path / "crops", workers=1)
+    assert summary.numbers["crops"] == 1
+    assert "only train" in summary.warnings[0]
+
+
 def test_segment_names_the_splits_of_a_dataset(tmp_path: Path) -> None:
     root = coco_folder(tmp_path / "coco")
     with pytest.raises(InputError, match="train"):
