@@ -112,11 +112,19 @@ def composite(
     backgrounds: Annotated[Path, typer.Option(help="Folder of empty belt pictures.", show_default=False)],
     out: Out,
     count: Annotated[int, typer.Option(help="Images in all, train and val together.", show_default=False)],
+    distractors: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder of RGBA *.png that are never labelled: dirt, drops, tools.", show_default=False),
+    ] = None,
     size: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(metavar="WxH", help="Image size; default: the belt's own.", show_default=False),
     ] = None,
     items: Annotated[str, typer.Option(metavar="MIN..MAX", help="Items per image.")] = "3..12",
+    empty_fraction: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Share of images without items; default: placement.empty_fraction, 0.", show_default=False),
+    ] = None,
     val_fraction: Annotated[float, typer.Option(help="Share of the images that go to val.")] = 0.2,
     seed: Seed = 0,
     workers: Workers = None,
@@ -135,18 +143,20 @@ def composite(
         from garbage_synth.stages.arguments import parse_pair, parse_words
         from garbage_synth.stages.composite import composite as stage
 
+        own = [] if empty_fraction is None else [f"placement.empty_fraction={empty_fraction}"]
         return stage(
             crops,
             backgrounds,
             out,
             count=count,
+            distractors=distractors,
             size=None if size is None else parse_pair(size, "size", "WxH"),
             items=parse_pair(items, "items", "MIN..MAX"),
             val_fraction=val_fraction,
             seed=seed,
             workers=workers,
             formats=parse_words(formats),
-            config=_load(CompositeConfig, config, settings),
+            config=_load(CompositeConfig, config, [*(settings or []), *own]),
             overwrite=overwrite,
             resume=resume,
             dry_run=dry_run,

@@ -11,8 +11,12 @@ from pycocotools import mask as coco_mask
 
 from garbage_synth.composite.blend import frame_part
 from garbage_synth.composite.warp import Patch
+from garbage_synth.core.masks import mask_of_segmentation
+from garbage_synth.core.polygons import polygons_of_mask
 
-__all__ = ["Visible", "rle_of_part", "visible_parts"]
+__all__ = ["Visible", "polygons_of_part", "rle_of_part", "visible_parts"]
+
+POLYGON_IOU = 0.99
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +25,8 @@ class Visible:
 
     box_xyxy: that box, half-open frame pixels; (0, 0, 0, 0) and an empty part where nothing is seen.
     area_px: visible pixels. whole_px: pixels of the silhouette, outside the frame too.
-    truncated: the frame edge cuts the silhouette.
+    truncated: the frame edge cuts the silhouette. whole_xyxy: the box of the whole silhouette, which may reach outside
+    the frame; its corners are equal where it has no pixel.
     """
 
     part: NDArray[np.uint8]
@@ -29,6 +34,7 @@ class Visible:
     area_px: int
     whole_px: int
     truncated: bool
+    whole_xyxy: tuple[int, int, int, int]
 
     @property
     def fraction(self) -> float:
@@ -74,11 +80,28 @@ def rle_of_part(part: NDArray[np.uint8], x0: int, y0: int, size_wh: tuple[int, i
     return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
 
 
+def polygons_of_part(part: NDArray[np.uint8], x0: int, y0: int) -> list[list[float]] | None:
+    """COCO polygons [x, y, x, y, ...] along the pixel edges of a mask that is `part` (non-zero = set) at (x0, y0).
+
+    None where what a reader makes of them has an IoU with the mask below POLYGON_IOU.
+    """
+    mask = part != 0
+    polygons = polygons_of_mask(mask)
+    if not polygons:
+        return None
+    again = mask_of_segmentation(polygons, (mask.shape[0], mask.shape[1]))
+    if np.count_nonzero(again & mask) < POLYGON_IOU * np.count_nonzero(again | mask):
+        return None
+    return [[value + (y0 if index % 2 else x0) for index, value in enumerate(polygon)] for polygon in polygons]
+
+
 def _visible(number: int, patch: Patch, id_map: NDArray[Any]) -> Visible:
     whole_px = cv2.countNonZero(patch.silhouette)
+    x, y, width, height = cv2.boundingRect(patch.silhouette)
+    whole_xyxy = (patch.x0 + x, patch.y0 + y, patch.x0 + x + width, patch.y0 + y + height)
     place = frame_part(patch.x0, patch.y0, patch.silhouette.shape, id_map.shape)
     if place is None:
-        return Visible(np.zeros((0, 0), np.uint8), (0, 0, 0, 0), 0, whole_px, whole_px > 0)
+        return Visible(np.zeros((0, 0), np.uint8), (0, 0, 0, 0), 0, whole_px, whole_px > 0, whole_xyxy)
     (rows, columns), inside = place
     seen = cv2.inRange(id_map[rows, columns], (number,), (number,))
     inside_px = cv2.countNonZero(patch.silhouette[inside])
@@ -86,4 +109,4 @@ def _visible(number: int, patch: Patch, id_map: NDArray[Any]) -> Visible:
     left, top = (columns.start + x, rows.start + y) if width else (0, 0)
     part = np.asarray(seen[y : y + height, x : x + width], np.uint8)
     area_px = cv2.countNonZero(part) if width else 0
-    return Visible(part, (left, top, left + width, top + height), area_px, whole_px, inside_px < whole_px)
+    return Visible(part, (left, top, left + width, top + height), area_px, whole_px, inside_px < whole_px, whole_xyxy)

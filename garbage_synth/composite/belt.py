@@ -14,6 +14,7 @@ __all__ = ["BeltPixels", "BeltView", "fit_belt", "fit_pixels", "with_polygons"]
 
 SNAP_FRACTION = 0.02  # a polygon corner this near to the picture's edge means the edge: belts run through the picture
 FIELD_CELL_PX = 16
+LEAST_ZOOM = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,9 @@ class BeltView:
     """The geometry of one belt in the frame.
 
     size_wh: the frame. scale: frame pixels per pixel of the photo; offset_xy_px: frame position of the photo's corner.
-    polygon_px: corners of the belt in the frame, (x, y); may reach outside it. mm_per_px: per frame pixel, or None.
-    travel_deg: 0 = +x, 90 = +y, or None.
+    polygon_px: corners of the belt in the frame, (x, y); may reach outside it. mm_per_px: in the middle of the frame,
+    or None; zoom_xy: how much larger things are seen per frame pixel to the right and down, as a part of their size in
+    the middle. travel_deg: 0 = +x, 90 = +y, or None.
     """
 
     background: Background
@@ -32,6 +34,14 @@ class BeltView:
     polygon_px: tuple[tuple[float, float], ...]
     mm_per_px: float | None
     travel_deg: float | None
+    zoom_xy: tuple[float, float] = (0.0, 0.0)
+
+    def zoom_at(self, x: float, y: float) -> float:
+        """How much larger than in the middle of the frame things are seen at (x, y): pixels per millimetre of a plane
+        seen by a pinhole camera are linear in the picture. Beyond the frame it stays as at its edge."""
+        width, height = self.size_wh
+        aside, below = min(max(x, 0), width) - width / 2, min(max(y, 0), height) - height / 2
+        return 1 + self.zoom_xy[0] * aside + self.zoom_xy[1] * below
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +72,8 @@ def with_polygons(
 def fit_belt(background: Background, size_wh: tuple[int, int] | None) -> BeltView:
     """The belt covering a frame of size_wh (None = its own size): scaled by one factor and cropped about its centre.
 
-    Raises InputError where the belt's polygon lies outside what is left of the picture.
+    Raises InputError where the belt's polygon lies outside what is left of the picture, or its mm_per_px_at makes
+    things vanish within it.
     """
     photo_w, photo_h = background.size_px
     width, height = size_wh or background.size_px
@@ -71,14 +82,23 @@ def fit_belt(background: Background, size_wh: tuple[int, int] | None) -> BeltVie
     polygon: tuple[tuple[float, float], ...] = ((0, 0), (photo_w, 0), (photo_w, photo_h), (0, photo_h))
     if background.polygon_px is not None:
         polygon = tuple((_snap(x, photo_w), _snap(y, photo_h)) for x, y in background.polygon_px)
+    mm_per_px, zoom_xy = background.belt_mm_per_px, (0.0, 0.0)
+    if background.mm_per_px_at:
+        mm_per_px, zoom_xy = _perspective(background)
+        if 1 - abs(zoom_xy[0]) * photo_w / 2 - abs(zoom_xy[1]) * photo_h / 2 < LEAST_ZOOM:
+            raise InputError(
+                f"belt {background.file}: mm_per_px_at changes so fast that things would vanish within the picture; "
+                "correct the sidecar"
+            )
     view = BeltView(
         background=background,
         size_wh=(width, height),
         scale=scale,
         offset_xy_px=offset,
         polygon_px=tuple((x * scale + offset[0], y * scale + offset[1]) for x, y in polygon),
-        mm_per_px=None if background.belt_mm_per_px is None else background.belt_mm_per_px / scale,
+        mm_per_px=None if mm_per_px is None else mm_per_px / scale,
         travel_deg=background.travel_deg,
+        zoom_xy=(zoom_xy[0] / scale, zoom_xy[1] / scale),
     )
     if not belt_mask(view, 4).any():
         raise InputError(
@@ -112,6 +132,21 @@ def fit_pixels(photo_rgb: NDArray[np.uint8], view: BeltView) -> BeltPixels:
         left, top = (scaled_wh[0] - width) // 2, (scaled_wh[1] - height) // 2
         image = np.ascontiguousarray(scaled[top : top + height, left : left + width], dtype=np.uint8)
     return BeltPixels(image, *_light_of(image, view))
+
+
+def _perspective(background: Background) -> tuple[float, tuple[float, float]]:
+    """(millimetres per pixel in the middle of the photo, zoom per photo pixel) from mm_per_px_at.
+
+    Pixels per millimetre are taken as linear in the picture and fitted by least squares; what the points leave open,
+    such as the change across the line through two of them, is taken as none.
+    """
+    points = np.asarray(background.mm_per_px_at, np.float64)
+    size, center = 1 / points[:, 2], points[:, :2].mean(axis=0)
+    slope = np.linalg.pinv(points[:, :2] - center, rcond=1e-6) @ (size - size.mean())
+    middle = float(size.mean() + slope @ (np.asarray(background.size_px) / 2 - center))
+    if middle <= 0:
+        return 1.0, (1.0, 1.0)  # vanishes before the middle: refused by the caller
+    return 1 / middle, (float(slope[0] / middle), float(slope[1] / middle))
 
 
 def _light_of(image: NDArray[np.uint8], view: BeltView) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -1,29 +1,41 @@
 """An item laid over what is there."""
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from garbage_synth.composite.shade import Shadow
+from garbage_synth.composite.warp import Patch
+from garbage_synth.config.composite import BlendMode
 
-__all__ = ["frame_part", "lay_over", "soft_edge"]
+__all__ = ["edge", "frame_part", "lay_over"]
+
+PYRAMID_LEVELS = 3
+CLONE_BORDER_PX = 2  # that seamlessClone needs around its mask
+
+Slices = tuple[slice, slice]
 
 
-def soft_edge(alpha: NDArray[np.uint8], feather_px: float) -> NDArray[np.uint8]:
-    """The opacity uint8 (h, w) with an edge of sigma feather_px that fades inwards only, so that no pixel beyond the
-    item is drawn."""
-    if feather_px <= 0:
-        return alpha
+def edge(patch: Patch, blend: BlendMode, feather_px: float) -> NDArray[np.uint8]:
+    """The opacity uint8 (h, w) with which a patch is drawn.
+
+    none: hard, the silhouette alone. feather: an edge of sigma feather_px that fades inwards only, so that no pixel
+    beyond the item is drawn. gaussian: one that fades to both sides. poisson and pyramid soften the edge themselves.
+    """
+    if blend == "none":
+        return _hard(patch)
+    if blend in ("poisson", "pyramid") or feather_px <= 0:
+        return patch.alpha
     side = 3 if feather_px < 0.8 else max(5, 2 * math.ceil(1.8 * feather_px) + 1)
-    blurred = cv2.GaussianBlur(alpha, (side, side), feather_px)
-    return cv2.min(alpha, blurred).astype(np.uint8, copy=False)
+    blurred = cv2.GaussianBlur(patch.alpha, (side, side), feather_px)
+    soft = blurred if blend == "gaussian" else cv2.min(patch.alpha, blurred)
+    return soft.astype(np.uint8, copy=False)
 
 
-def frame_part(
-    x0: int, y0: int, shape_hw: tuple[int, ...], frame_hw: tuple[int, ...]
-) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
+def frame_part(x0: int, y0: int, shape_hw: tuple[int, ...], frame_hw: tuple[int, ...]) -> tuple[Slices, Slices] | None:
     """(rows and columns of the frame, rows and columns of the patch) where a patch at (x0, y0) lies in the frame, or
     None where it lies outside."""
     top, bottom = max(y0, 0), min(y0 + shape_hw[0], frame_hw[0])
@@ -35,28 +47,104 @@ def frame_part(
 
 
 def lay_over(
-    canvas: NDArray[np.uint8], rgb: NDArray[np.uint8], alpha: NDArray[np.uint8], at: tuple[int, int], shadow: Shadow
+    canvas: NDArray[np.uint8],
+    rgb: NDArray[np.uint8],
+    alpha: NDArray[np.uint8],
+    at: tuple[int, int],
+    shadow: Shadow | None,
+    blend: BlendMode = "feather",
 ) -> None:
     """Draw an item and its shadow into the canvas, RGB uint8 (h, w, 3), in place.
 
-    canvas = canvas * light * (1 - alpha) + rgb * alpha, where light is the shadow's. rgb: uint8 (h', w', 3);
-    alpha: uint8 (h', w'); at: frame position (x, y) of their corner. The shadow's area holds the item's.
+    canvas = canvas * light * (1 - alpha) + rgb * alpha, where light is the shadow's; with blend "poisson" the item's
+    gradients are integrated from the canvas around it (Perez et al. 2003, Poisson Image Editing), with "pyramid" the
+    two are joined band by band (Burt and Adelson 1983, A Multiresolution Spline).
+    rgb: uint8 (h', w', 3); alpha: uint8 (h', w'); at: frame position (x, y) of their corner.
     """
-    outer = frame_part(shadow.x0, shadow.y0, shadow.light.shape, canvas.shape)
     inner = frame_part(*at, alpha.shape, canvas.shape)
-    keep = shadow.light.copy()
-    if inner is not None:
-        rows, columns = inner[1]
-        alpha = alpha[rows, columns]
+    seamless = blend in ("poisson", "pyramid")
+    _darken(canvas, shadow, None if seamless or inner is None else alpha[inner[1]], inner)
+    if inner is None:
+        return
+    region, item, opacity = canvas[inner[0]], rgb[inner[1]], alpha[inner[1]]
+    if seamless:
+        join = _cloned if blend == "poisson" else _splined
+        region[...] = join(np.ascontiguousarray(region), item, opacity)
+        return
+    if shadow is None:  # with one, the item's place has been cleared with the same stroke
+        cleared = cv2.cvtColor(cv2.bitwise_not(opacity), cv2.COLOR_GRAY2RGB)
+        cv2.multiply(region, cleared, dst=region, scale=1 / 255)
+    weighted = cv2.multiply(item, cv2.cvtColor(opacity, cv2.COLOR_GRAY2RGB), scale=1 / 255)
+    cv2.add(region, weighted, dst=region)
+
+
+def _darken(
+    canvas: NDArray[np.uint8],
+    shadow: Shadow | None,
+    alpha: NDArray[np.uint8] | None,
+    inner: tuple[Slices, Slices] | None,
+) -> None:
+    """Take the light of a shadow from the canvas; where alpha is given, what the item covers too."""
+    if shadow is None:
+        return
+    outer = frame_part(shadow.x0, shadow.y0, shadow.light.shape, canvas.shape)
+    if outer is None:
+        return
+    keep = shadow.light[outer[1]]
+    if alpha is not None and inner is not None:
+        keep = keep.copy()
+        (rows, columns), (outer_rows, outer_columns) = inner[0], outer[0]
         below = keep[
-            at[1] - shadow.y0 + rows.start : at[1] - shadow.y0 + rows.stop,
-            at[0] - shadow.x0 + columns.start : at[0] - shadow.x0 + columns.stop,
+            rows.start - outer_rows.start : rows.stop - outer_rows.start,
+            columns.start - outer_columns.start : columns.stop - outer_columns.start,
         ]
         cv2.multiply(below, cv2.bitwise_not(alpha), dst=below, scale=1 / 255)
-    if outer is not None:
-        region = canvas[outer[0]]
-        cv2.multiply(region, cv2.cvtColor(keep[outer[1]], cv2.COLOR_GRAY2RGB), dst=region, scale=1 / 255)
-    if inner is not None:
-        region = canvas[inner[0]]
-        weighted = cv2.multiply(rgb[inner[1]], cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB), scale=1 / 255)
-        cv2.add(region, weighted, dst=region)
+    region = canvas[outer[0]]
+    cv2.multiply(region, cv2.cvtColor(keep, cv2.COLOR_GRAY2RGB), dst=region, scale=1 / 255)
+
+
+def _hard(patch: Patch) -> NDArray[np.uint8]:
+    """The opacity within the silhouette, at its rim that of the next pixels inwards, for there it is half faded."""
+    square = np.ones((3, 3), np.uint8)
+    hard = cv2.bitwise_and(cv2.dilate(patch.alpha, square), patch.silhouette)
+    return np.asarray(cv2.copyTo(patch.alpha, cv2.erode(patch.silhouette, square), hard), np.uint8)
+
+
+def _cloned(region: NDArray[np.uint8], item: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    mask = cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1]
+    border = CLONE_BORDER_PX
+    if min(mask.shape) <= 2 * border:
+        return _mixed(region, item, alpha)
+    mask[:border], mask[-border:], mask[:, :border], mask[:, -border:] = 0, 0, 0, 0
+    x, y, width, height = cv2.boundingRect(mask)
+    if width < 3 or height < 3:
+        return _mixed(region, item, alpha)
+    cloned = cv2.seamlessClone(item, region, mask, (x + width // 2, y + height // 2), cv2.NORMAL_CLONE)
+    return _mixed(region, np.asarray(cloned, np.uint8), alpha)
+
+
+def _splined(region: NDArray[np.uint8], item: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width = alpha.shape
+    step = 2**PYRAMID_LEVELS
+    border = (step, step + -height % step, step, step + -width % step)
+    below = cv2.copyMakeBorder(region, *border, cv2.BORDER_REFLECT).astype(np.float32)
+    weight = (cv2.copyMakeBorder(alpha, *border, cv2.BORDER_REPLICATE) / np.float32(255))[..., None]
+    # beside the item its picture is empty: there the canvas stands in, so that nothing bleeds in
+    drawn = cv2.copyMakeBorder(np.where(alpha[..., None] > 0, item, region), *border, cv2.BORDER_REFLECT)
+    difference = np.asarray(drawn - below, np.float32)
+    # joined band by band: the Laplacian pyramid is linear, so that of the difference says it all
+    bands = []
+    for _ in range(PYRAMID_LEVELS):
+        coarse = np.asarray(cv2.pyrDown(difference), np.float32)
+        bands.append((difference - cv2.pyrUp(coarse), weight))
+        difference, weight = coarse, np.asarray(cv2.pyrDown(weight), np.float32)[..., None]
+    change: NDArray[Any] = difference * weight
+    for band, share in reversed(bands):
+        change = cv2.pyrUp(change) + band * share
+    joined = np.asarray(np.clip(np.rint(below + change), 0, 255), np.uint8)
+    return joined[step : step + height, step : step + width]
+
+
+def _mixed(region: NDArray[np.uint8], item: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    share = alpha.astype(np.float32)[..., None] / 255
+    return np.asarray(np.rint(region + (item.astype(np.float32) - region) * share), np.uint8)

@@ -22,8 +22,9 @@ class CropFacts:
     """What sampling needs of a crop, without its pixels.
 
     hull_xy_px: float32 (n, 2), convex hull of the silhouette's pixel corners, crop pixels. long_px, short_px: sides of
-    its minimum-area rectangle. small: uint8 (h', w') 0..255, the silhouette at small_scale (small pixels per crop
-    pixel). mean_lab: CIE Lab of the item. opacity: mean alpha within the silhouette, 0..1.
+    its minimum-area rectangle; long_axis_deg: direction of the longer one, 0 = +x, 90 = +y. small: uint8 (h', w')
+    0..255, the silhouette at small_scale (small pixels per crop pixel). mean_lab: CIE Lab of the item. opacity: mean
+    alpha within the silhouette, 0..1.
     """
 
     crop: Crop
@@ -31,6 +32,7 @@ class CropFacts:
     hull_xy_px: NDArray[np.float32]
     long_px: float
     short_px: float
+    long_axis_deg: float
     small: NDArray[np.uint8]
     small_scale: tuple[float, float]
     mean_lab: tuple[float, float, float]
@@ -63,7 +65,7 @@ def measure(crop: Crop, rgba: NDArray[np.uint8], mask: NDArray[np.bool_] | None)
     centers = np.concatenate(contours).reshape(-1, 2)
     corners = (centers[:, None, :] + np.array([[0, 0], [1, 0], [0, 1], [1, 1]])).reshape(-1, 2).astype(np.float32)
     hull = cv2.convexHull(corners).reshape(-1, 2)
-    sides = cv2.minAreaRect(hull)[1]
+    _, sides, turn_deg = cv2.minAreaRect(hull)
     height, width = silhouette.shape
     factor = min(1.0, SMALL_SIDE_PX / max(width, height))
     small_wh = (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -81,6 +83,7 @@ def measure(crop: Crop, rgba: NDArray[np.uint8], mask: NDArray[np.bool_] | None)
         hull_xy_px=hull.astype(np.float32),
         long_px=float(max(sides)),
         short_px=float(min(sides)),
+        long_axis_deg=float(turn_deg if sides[0] >= sides[1] else turn_deg + 90),
         small=small.astype(np.uint8),
         small_scale=(small_wh[0] / width, small_wh[1] / height),
         mean_lab=(float(lab[0]), float(lab[1]), float(lab[2])),

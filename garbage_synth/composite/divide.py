@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from garbage_synth.core.rng import rng_for
 from garbage_synth.core.types import Background, Crop
 
-__all__ = ["MIN_BELT_SOURCES", "divide_belts", "divide_count", "divide_crops"]
+__all__ = ["MIN_BELT_SOURCES", "divide_belts", "divide_count", "divide_crops", "divide_distractors"]
 
 MIN_BELT_SOURCES = 5  # with fewer belts, both splits use all of them
 
@@ -33,7 +33,7 @@ def divide_crops(crops: Sequence[Crop], val_fraction: float, seed: int) -> tuple
     side: dict[str, str] = {}
     for category in sorted(sources, key=lambda name: (len(sources[name]), name)):
         own = sorted(sources[category])
-        wanted = min(max(round(len(own) * val_fraction), 1), len(own) - 1) if val_fraction > 0 else 0
+        wanted = _val_count(len(own), val_fraction) if val_fraction > 0 else 0
         wanted -= sum(side.get(source) == "val" for source in own)
         free = [source for source in own if source not in side]
         rng_for(seed, "divide-crops", category, 0).shuffle(free)
@@ -56,6 +56,24 @@ def divide_crops(crops: Sequence[Crop], val_fraction: float, seed: int) -> tuple
     return divided, tuple(warnings)
 
 
+def divide_distractors(crops: Sequence[Crop], val_fraction: float, seed: int) -> dict[str, tuple[Crop, ...]]:
+    """{"train": distractors, "val": distractors}: by source where there are two, otherwise shared."""
+    own = sorted({crop.source for crop in crops})
+    if val_fraction <= 0 or len(own) < 2:
+        return {"train": tuple(crops), "val": tuple(crops)}
+    rng_for(seed, "divide-distractors", "", 0).shuffle(own)
+    val = set(own[: _val_count(len(own), val_fraction)])
+    return {
+        "train": tuple(crop for crop in crops if crop.source not in val),
+        "val": tuple(crop for crop in crops if crop.source in val),
+    }
+
+
+def _val_count(sources: int, val_fraction: float) -> int:
+    """How many of at least two sources go to val: at least one, and one stays in train."""
+    return min(max(round(sources * val_fraction), 1), sources - 1)
+
+
 def divide_belts(
     belts: Sequence[Background], val_fraction: float, seed: int
 ) -> tuple[dict[str, tuple[Background, ...]], Warnings]:
@@ -68,7 +86,7 @@ def divide_belts(
         text = f"train and val share the {len(own)} {noun}: only from {MIN_BELT_SOURCES} sources on are they divided"
         return {"train": tuple(belts), "val": tuple(belts)}, (text,)
     rng_for(seed, "divide-belts", "", 0).shuffle(own)
-    val = set(own[: min(max(round(len(own) * val_fraction), 1), len(own) - 1)])
+    val = set(own[: _val_count(len(own), val_fraction)])
     return {
         "train": tuple(belt for belt in belts if belt.source not in val),
         "val": tuple(belt for belt in belts if belt.source in val),

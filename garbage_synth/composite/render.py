@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from garbage_synth.composite.annotate import Visible, visible_parts
 from garbage_synth.composite.belt import BeltPixels
-from garbage_synth.composite.blend import lay_over, soft_edge
+from garbage_synth.composite.blend import edge, lay_over
 from garbage_synth.composite.cutout import CropFacts, CropLevel, level_for
 from garbage_synth.composite.scene import SceneSpec
 from garbage_synth.composite.sensor import expose
@@ -65,17 +65,21 @@ def settle(layout: Layout, labels: LabelsConfig) -> Layout:
     """The layout in which every labelled item is seen well enough, decided on masks before anything is painted.
 
     Where hidden items are removed, the least visible one goes first and the rest is measured again, until all that
-    remain are seen, for taking one away uncovers others. Where they are kept, they lose their label.
+    remain are seen, for taking one away uncovers others. Where they are kept, they lose their label. Distractors stay.
     """
     if labels.hidden == "keep":
         placements = tuple(
-            replace(placement, labelled=_is_seen(visible, labels))
+            replace(placement, labelled=placement.labelled and _is_seen(visible, labels))
             for placement, visible in zip(layout.spec.placements, layout.visible, strict=True)
         )
         return Layout(replace(layout.spec, placements=placements), layout.patches, layout.visible)
     spec, patches, visible = layout.spec, layout.patches, layout.visible
     while True:
-        hidden = [index for index, part in enumerate(visible) if not _is_seen(part, labels)]
+        hidden = [
+            index
+            for index, part in enumerate(visible)
+            if spec.placements[index].labelled and not _is_seen(part, labels)
+        ]
         if not hidden:
             return Layout(spec, patches, visible)
         gone = min(hidden, key=lambda index: visible[index].fraction)
@@ -93,8 +97,9 @@ def paint(layout: Layout, assets: Assets) -> NDArray[np.uint8]:
     for placement, patch in zip(spec.placements, layout.patches, strict=True):
         facts = assets.facts(placement.crop_id)
         rgb = fit_light(patch, placement, facts, belt, spec.look)
-        alpha = soft_edge(patch.alpha, placement.feather_px)
-        lay_over(canvas, rgb, alpha, (patch.x0, patch.y0), cast_shadow(patch, placement, facts.opacity, spec.light))
+        alpha = edge(patch, placement.blend, placement.feather_px)
+        shadow = cast_shadow(patch, placement, facts.opacity, spec.light)
+        lay_over(canvas, rgb, alpha, (patch.x0, patch.y0), shadow, placement.blend)
     return expose(canvas, spec.camera)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from garbage_synth.composite.belt import BeltView, belt_mask
 from garbage_synth.composite.cutout import CropFacts
 from garbage_synth.composite.scene import Placement
-from garbage_synth.composite.warp import crop_to_frame
+from garbage_synth.composite.warp import box_in_frame, crop_to_frame, resample
 
 __all__ = ["BeltGrid", "Footprint", "Room", "belt_grid", "footprint"]
 
@@ -69,19 +69,21 @@ def belt_grid(view: BeltView, edge_margin: float) -> BeltGrid:
 
 def footprint(placement: Placement, facts: CropFacts, cell_px: int) -> Footprint:
     """The silhouette of an item as it would be placed, wherever that is."""
-    matrix = crop_to_frame(placement, facts.size_wh) / cell_px
-    hull = facts.hull_xy_px @ matrix[:, :2].T
-    low, high = np.floor(hull.min(axis=0)), np.ceil(hull.max(axis=0))
-    size_wh = (max(1, int(high[0] - low[0])), max(1, int(high[1] - low[1])))
-    middle = matrix[:, :2] @ (np.asarray(facts.size_wh) / 2) - low
-    scale = np.asarray(facts.small_scale)
-    linear = matrix[:, :2] / scale
-    shift = linear @ np.array([0.5, 0.5]) - low - 0.5
-    warped = cv2.warpAffine(facts.small, np.column_stack([linear, shift]), size_wh, flags=cv2.INTER_LINEAR)
+    matrix = crop_to_frame(placement, facts.size_wh)
+    x0, y0, x1, y1 = (value / cell_px for value in box_in_frame(placement, facts, matrix))
+    left, top = math.floor(x0), math.floor(y0)
+    size_wh = (max(1, math.ceil(x1) - left), max(1, math.ceil(y1) - top))
+    to_cells = np.array([[1 / cell_px, 0, -left], [0, 1 / cell_px, -top], [0, 0, 1]])
+    warped = resample(facts.small, placement, facts, to_cells @ matrix, np.asarray(facts.small_scale), 0.0, size_wh)
+    if placement.deform is not None:  # its box was a guess
+        x, y, width, height = cv2.boundingRect(cv2.threshold(warped, 127, 255, cv2.THRESH_BINARY)[1])
+        if width:
+            warped, left, top = warped[y : y + height, x : x + width], left + x, top + y
     mask = cv2.threshold(warped, 127, 1, cv2.THRESH_BINARY)[1].astype(np.uint8, copy=False)
     if not cv2.countNonZero(mask):  # smaller than a cell: it takes one
         mask = (warped >= warped.max()).astype(np.uint8)
-    return Footprint(mask, cv2.countNonZero(mask), (float(middle[0] * cell_px), float(middle[1] * cell_px)))
+    middle = np.asarray(placement.center_xy_px) - np.array([left, top]) * cell_px
+    return Footprint(mask, cv2.countNonZero(mask), (float(middle[0]), float(middle[1])))
 
 
 @dataclass(slots=True)

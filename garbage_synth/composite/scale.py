@@ -26,14 +26,24 @@ class ScaleRule:
     default_mm_per_px: float | None
     typical_mm: float | None
 
-    def draw(self, facts: CropFacts, view: BeltView, rng: np.random.Generator) -> float:
-        """Frame pixels per crop pixel for one item."""
+    def draw(
+        self,
+        facts: CropFacts,
+        view: BeltView,
+        rng: np.random.Generator,
+        *,
+        image_fraction: tuple[float, float] | None = None,
+    ) -> float:
+        """Frame pixels per crop pixel for one item in the middle of the frame.
+
+        image_fraction: stands in for the config's, and source=native does not hold then.
+        """
         jitter = rng.uniform(1 - self.config.jitter, 1 + self.config.jitter)
-        if self.config.source == "native":
+        if self.config.source == "native" and image_fraction is None:
             return float(view.scale * jitter)
         length_mm = self._length_mm(facts, rng)
         if length_mm is None:
-            low, high = (math.log(fraction) for fraction in self.config.image_fraction)
+            low, high = (math.log(fraction) for fraction in image_fraction or self.config.image_fraction)
             return math.exp(rng.uniform(low, high)) * min(view.size_wh) / facts.long_px
         return float(length_mm * jitter / self.mm_per_px(view) / facts.long_px)
 

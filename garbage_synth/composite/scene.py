@@ -4,7 +4,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-__all__ = ["Camera", "Light", "Look", "Placement", "SceneSpec", "scene_from_json", "scene_to_json"]
+from garbage_synth.config.composite import BlendMode
+
+__all__ = ["Camera", "Deform", "Light", "Look", "Placement", "SceneSpec", "scene_from_json", "scene_to_json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Deform:
+    """How a crop is bent out of shape, in its own picture, before it is shortened, turned and scaled.
+
+    Lengths are in halves of the crop's longer side, positions from its middle; directions 0 = +x, 90 = +y.
+    crush: part that is lost in the middle of a zone across the direction crush_deg at crush_at. bend_deg: angle between
+    the two ends along bend_axis_deg. dents: (x, y, dx, dy, sigma), a place of the outline, the way that it is pushed,
+    and how far around. ripples: (direction in degrees, waves per half, phase in radians, amplitude). tilt_deg: out of
+    the photo's plane about the axis tilt_axis_deg, seen in perspective.
+    """
+
+    tilt_deg: float = 0.0
+    tilt_axis_deg: float = 0.0
+    bend_deg: float = 0.0
+    bend_axis_deg: float = 0.0
+    crush: float = 0.0
+    crush_deg: float = 0.0
+    crush_at: float = 0.0
+    dents: tuple[tuple[float, float, float, float, float], ...] = ()
+    ripples: tuple[tuple[float, float, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,10 +36,11 @@ class Placement:
     """One item on the belt.
 
     center_xy_px: where the middle of the crop's picture comes to lie, frame pixels. scale: frame pixels per crop pixel.
-    The crop is mirrored left to right (flipped), shortened to `squash` along the direction squash_deg of its own
-    picture, and turned by angle_deg clockwise as seen. height_px: how high it stands, for its shadow.
-    exposure: factor on its brightness. feather_px: sigma of its soft edge. labelled: False for an item that is hidden
-    and stays in the picture without an annotation.
+    The crop is bent out of shape (deform, None = rigid), mirrored left to right (flipped), shortened to `squash` along
+    the direction squash_deg of its own picture, and turned by angle_deg clockwise as seen. height_px: how high it
+    stands, for its shadow. exposure: factor on its brightness. blend, feather_px: how its edge is drawn, and the sigma
+    of a soft one. labelled: False for an item that is hidden and stays in the picture without an annotation, and for
+    distractors.
     """
 
     crop_id: str
@@ -28,6 +53,8 @@ class Placement:
     height_px: float
     exposure: float
     feather_px: float
+    blend: BlendMode = "feather"
+    deform: Deform | None = None
     labelled: bool = True
 
 
@@ -50,12 +77,14 @@ class Look:
     match_lightness: float
     match_colour: float
     follow_field: float
+    specular_fade: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Camera:
     """What the camera does to the whole picture. gain_rgb: factor per channel. noise: sigma in 8-bit steps;
-    noise_xy: which part of the noise is seen. motion_px, defocus_px: 0 = none. jpeg_quality: 1..100."""
+    noise_xy: which part of the noise is seen. motion_px, defocus_px: 0 = none. jpeg_quality: 1..100.
+    vignette: part of the light that the corners lose."""
 
     gain_rgb: tuple[float, float, float]
     noise: float
@@ -64,6 +93,7 @@ class Camera:
     motion_deg: float
     defocus_px: float
     jpeg_quality: int
+    vignette: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +122,10 @@ def scene_to_json(spec: SceneSpec) -> dict[str, Any]:
         "light": _shallow(spec.light),
         "look": _shallow(spec.look),
         "camera": _shallow(spec.camera),
-        "placements": [_shallow(placement) for placement in spec.placements],
+        "placements": [
+            {**_shallow(placement), "deform": None if placement.deform is None else _shallow(placement.deform)}
+            for placement in spec.placements
+        ],
     }
 
 
@@ -105,13 +138,19 @@ def scene_from_json(document: Mapping[str, Any]) -> SceneSpec:
         light=Light(**light),
         look=Look(**look),
         camera=Camera(**{**camera, "gain_rgb": tuple(camera["gain_rgb"]), "noise_xy": tuple(camera["noise_xy"])}),
-        placements=tuple(
-            Placement(**{**placement, "center_xy_px": tuple(placement["center_xy_px"])})
-            for placement in document["placements"]
-        ),
+        placements=tuple(_placement(placement) for placement in document["placements"]),
         not_placed=document["not_placed"],
         removed=document["removed"],
     )
+
+
+def _placement(document: Mapping[str, Any]) -> Placement:
+    bent = document.get("deform")
+    deform = None
+    if bent is not None:
+        tuples = {key: tuple(map(tuple, bent[key])) for key in ("dents", "ripples")}
+        deform = Deform(**{**bent, **tuples})
+    return Placement(**{**document, "center_xy_px": tuple(document["center_xy_px"]), "deform": deform})
 
 
 def _shallow(record: Any) -> dict[str, Any]:

@@ -26,6 +26,10 @@ def expose(image_rgb: NDArray[np.uint8], camera: Camera) -> NDArray[np.uint8]:
     if camera.defocus_px > 0:
         side = max(5, 2 * math.ceil(2 * camera.defocus_px) + 1)
         out = cv2.GaussianBlur(out, (side, side), camera.defocus_px)
+    if camera.vignette > 0:
+        height, width = out.shape[:2]
+        light = cv2.convertScaleAbs(_corner_falloff(height, width), alpha=-camera.vignette, beta=255)
+        out = cv2.multiply(out, cv2.cvtColor(light, cv2.COLOR_GRAY2RGB), scale=1 / 255)
     if camera.gain_rgb != (1.0, 1.0, 1.0):
         table = np.clip(np.arange(256)[:, None] * np.asarray(camera.gain_rgb)[None, :], 0, 255)
         out = cv2.LUT(out, np.rint(table).astype(np.uint8).reshape(256, 1, 3))
@@ -55,6 +59,13 @@ def _line_kernel(length_px: float, angle_deg: float) -> NDArray[np.float32]:
             if weight > 0:
                 kernel[row, column] += weight
     return np.asarray(kernel / kernel.sum(), np.float32)
+
+
+@lru_cache(maxsize=4)
+def _corner_falloff(height: int, width: int) -> NDArray[np.uint8]:
+    """Squared distance from the middle, uint8 (height, width), 255 at the corners: the first term of cos^4."""
+    y, x = np.linspace(-1, 1, height)[:, None] * height, np.linspace(-1, 1, width)[None, :] * width
+    return np.asarray(np.rint(255 * (x * x + y * y) / (height**2 + width**2)), np.uint8)
 
 
 @lru_cache(maxsize=4)

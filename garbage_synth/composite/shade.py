@@ -36,7 +36,8 @@ def fit_light(patch: Patch, placement: Placement, facts: CropFacts, belt: BeltPi
     """The item's colours, RGB uint8 (h, w, 3), in the light of the belt around it.
 
     Its mean moves part of the way to the belt's mean in CIE Lab (after Reinhard et al. 2001, Color Transfer between
-    Images), as one factor per channel, so that its texture stays; then it follows the belt's light field.
+    Images), as one factor per channel, so that its texture stays; then it follows the belt's light field. Highlights,
+    what lies in the upper half between an item's mean and white, are compressed by look.specular_fade.
     """
     region = _cells_around(patch, belt.field_small.shape)
     belt_lab = cv2.mean(belt.lab_small[region])[:3]
@@ -53,7 +54,11 @@ def fit_light(patch: Patch, placement: Placement, facts: CropFacts, belt: BeltPi
     flat = float(field.max() - field.min()) < FLAT_FIELD
     if flat:
         gain = gain * float(field.mean())
-    table = np.clip(np.arange(256)[:, None] * gain[None, :], 0, 255)
+    levels = np.arange(256, dtype=np.float64)[:, None]
+    if look.specular_fade:
+        knee = 255 * (1 + before) / 2
+        levels = np.minimum(levels, knee) + (1 - look.specular_fade) * np.maximum(levels - knee, 0)
+    table = np.clip(levels * gain[None, :], 0, 255)
     rgb = cv2.LUT(patch.rgb, np.rint(table).astype(np.uint8).reshape(256, 1, 3))
     if not flat:
         scaled = cv2.resize(field, patch.alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
@@ -62,12 +67,14 @@ def fit_light(patch: Patch, placement: Placement, facts: CropFacts, belt: BeltPi
     return rgb.astype(np.uint8, copy=False)
 
 
-def cast_shadow(patch: Patch, placement: Placement, opacity: float, light: Light) -> Shadow:
-    """The shadow of an item, made at a quarter of the size.
+def cast_shadow(patch: Patch, placement: Placement, opacity: float, light: Light) -> Shadow | None:
+    """The shadow of an item, made at a quarter of the size; None where the light casts none.
 
     A narrow dark rim where it touches what is below (contact), and a soft one away from the light, which is the union
     of the silhouette moved by parts of the way that its top's shadow is thrown. opacity: see-through items throw less.
     """
+    if light.cast_strength == 0 and light.contact_strength == 0:
+        return None
     direction = math.radians(light.shadow_deg)
     throw = placement.height_px / math.tan(math.radians(light.elevation_deg)) / CELL_PX
     dx, dy = throw * math.cos(direction), throw * math.sin(direction)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from garbage_synth.errors import ConfigError
 
-__all__ = ["StageConfig", "dump_config", "load_config", "parse_yaml"]
+__all__ = ["StageConfig", "dump_config", "load_config", "merged", "parse_yaml"]
 
 
 class StageConfig(BaseModel):
@@ -86,6 +86,15 @@ def load_config(
 def dump_config(config: StageConfig) -> str:
     """The settings as YAML that `load_config` reads back, keys sorted."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=True, allow_unicode=True)
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Both trees of settings in one; where both have a value, that of `above`. Settings as objects count as values."""
+    tree = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(tree.get(key), Mapping)
+        tree[key] = merged(tree[key], value) if both else value
+    return tree
 
 
 def _put(tree: dict[str, Any], keys: Sequence[str], value: Any, override: str) -> None:

@@ -1,16 +1,21 @@
 """Settings of the composite stage."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from garbage_synth.config.base import StageConfig
+from garbage_synth.config.base import StageConfig, merged
+from garbage_synth.config.presets import PRESETS, Preset
 
 __all__ = [
     "BeltConfig",
+    "BlendConfig",
+    "BlendMode",
     "CameraConfig",
     "ClassesConfig",
     "CompositeConfig",
+    "DeformConfig",
+    "DistractorsConfig",
     "LabelsConfig",
     "LightConfig",
     "PlacementConfig",
@@ -38,6 +43,10 @@ ElevationRange = Annotated[
 QualityRange = Annotated[
     tuple[Annotated[int, Field(ge=1, le=100)], Annotated[int, Field(ge=1, le=100)]], AfterValidator(_ordered)
 ]
+CountRange = Annotated[
+    tuple[Annotated[int, Field(ge=0, le=1000)], Annotated[int, Field(ge=0, le=1000)]], AfterValidator(_ordered)
+]
+BlendMode = Literal["none", "feather", "gaussian", "poisson", "pyramid"]
 
 
 class BeltConfig(StageConfig):
@@ -91,21 +100,38 @@ class ScaleConfig(StageConfig):
 
 
 class PlacementConfig(StageConfig):
-    """Where items lie."""
+    """How many items there are and where they lie."""
 
-    spread_weight: NonNegative = Field(default=0.4, description="Share of pictures whose items keep apart (weight).")
+    count_distribution: Literal["uniform", "poisson"] = Field(
+        default="uniform",
+        description="Number of items per picture within MIN..MAX of --items: uniform, or poisson about the middle.",
+    )
+    coverage: FractionRange | None = Field(
+        default=None,
+        description="Part of the belt that items cover, drawn per picture: items are added from MIN on until it is "
+        "reached, MAX at most. Stands in for count_distribution.",
+    )
+    spread_weight: NonNegative = Field(
+        default=0.4, description="Share of pictures whose items keep apart, like Poisson discs (weight)."
+    )
     random_weight: NonNegative = Field(default=0.35, description="Share of pictures with items anywhere (weight).")
     cluster_weight: NonNegative = Field(default=0.25, description="Share of pictures with items in groups (weight).")
+    pile_weight: NonNegative = Field(
+        default=0.0, description="Share of pictures with items heaped upon each other (weight)."
+    )
     max_overlap: Fraction = Field(
         default=0.3, description="Largest part of the smaller of two silhouettes that both may share."
     )
+    pile_overlap: Fraction = Field(default=0.65, description="The same in pictures with piles.")
     cut_fraction: Fraction = Field(default=0.12, description="Share of items that the frame edge is asked to cut.")
     min_in_frame: Fraction = Field(default=0.4, description="Smallest part of such an item that stays in the frame.")
     max_off_belt: Fraction = Field(
         default=0.0, description="Largest part of a silhouette that may lie beside the belt."
     )
     tries: int = Field(default=40, ge=1, le=1000, description="Positions tried before an item is given up.")
-    empty_fraction: Fraction = Field(default=0.0, description="Share of pictures without any item.")
+    empty_fraction: Fraction = Field(
+        default=0.0, description="Share of pictures without any item, spread evenly over the dataset."
+    )
 
 
 class PoseConfig(StageConfig):
@@ -114,7 +140,32 @@ class PoseConfig(StageConfig):
     rotate: bool = Field(default=True, description="Turn items to any angle in the plane of the belt.")
     flip: bool = Field(default=True, description="Mirror every second item (turns print on it into mirror writing).")
     squash: FractionRange = Field(
-        default=(0.88, 1.0), description="Items are shortened along one of their axes to this part: tilt and crush."
+        default=(0.88, 1.0), description="Items are shortened to this part along a direction of their own."
+    )
+
+
+class DeformConfig(StageConfig):
+    """How an item is bent out of shape, silhouette and pixels together. Each item draws strengths from 0 up."""
+
+    probability: Fraction = Field(default=0.6, description="Share of items that are deformed at all.")
+    tilt_deg: Annotated[float, Field(ge=0, le=35)] = Field(
+        default=15.0, description="Largest tilt out of the plane of the photo, seen in perspective."
+    )
+    bend_deg: Annotated[float, Field(ge=0, le=90)] = Field(
+        default=14.0, description="Largest bend: the angle between the directions of the item's two ends."
+    )
+    crush: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        default=0.15, description="Largest crush: so much is lost in the middle of a crushed zone, which grows wider."
+    )
+    dents: CountRange = Field(default=(0, 2), description="Number of dents in the outline.")
+    dent_depth: Annotated[float, Field(ge=0, le=0.2)] = Field(
+        default=0.05, description="Largest depth of a dent as a fraction of the crop's longer side."
+    )
+    ripple: Annotated[float, Field(ge=0, le=0.05)] = Field(
+        default=0.008, description="Largest amplitude of ripples as a fraction of the crop's longer side."
+    )
+    class_strength: dict[str, Annotated[float, Field(ge=0, le=2)]] = Field(
+        default={}, description="Factor on all of these per class, e.g. {glass: 0, paper: 1.5}; 0 = rigid."
     )
 
 
@@ -146,22 +197,44 @@ class LightConfig(StageConfig):
     follow_field: Fraction = Field(
         default=0.6, description="How far the item follows the belt's own light, brighter here and darker there."
     )
+    specular_fade: FractionRange = Field(
+        default=(0.0, 0.5),
+        description="How far highlights that a crop brings from its photo are toned down, drawn per picture.",
+    )
     exposure_jitter: Annotated[float, Field(ge=0.0, le=0.5)] = Field(
         default=0.06, description="Items are made lighter or darker by up to this part, each for itself."
+    )
+
+
+class BlendConfig(StageConfig):
+    """How an item's edge meets what lies below."""
+
+    mode: Literal["mix", "none", "feather", "gaussian", "poisson", "pyramid"] = Field(
+        default="mix",
+        description="none: hard edge. feather: fades inwards. gaussian: fades to both sides. poisson: gradient-domain "
+        "(slow, takes on the belt's colour). pyramid: Laplacian pyramid (slow). mix: one per item, by mix_weights.",
+    )
+    mix_weights: dict[BlendMode, NonNegative] = Field(
+        default={"feather": 0.6, "gaussian": 0.25, "none": 0.15},
+        description="Weights of the modes in mix; what is given here replaces all of them.",
+    )
+    feather_px: NonNegativeRange = Field(
+        default=(0.5, 1.1), description="Width (sigma, pixels) of the soft edge of feather and gaussian."
     )
 
 
 class CameraConfig(StageConfig):
     """What the camera does to the whole picture."""
 
-    feather_px: NonNegativeRange = Field(
-        default=(0.5, 1.1), description="Width (sigma, pixels) of the soft edge that items get, inwards."
-    )
     noise: NonNegativeRange = Field(default=(0.5, 2.5), description="Sigma of the sensor noise in 8-bit steps.")
     motion_probability: Fraction = Field(default=0.25, description="Share of pictures blurred by the belt's motion.")
     motion_px: NonNegativeRange = Field(default=(1.5, 3.5), description="Length of that blur in pixels.")
     defocus_probability: Fraction = Field(default=0.2, description="Share of pictures slightly out of focus.")
     defocus_px: NonNegativeRange = Field(default=(0.4, 0.8), description="Sigma of that blur in pixels.")
+    vignette_probability: Fraction = Field(
+        default=0.25, description="Share of pictures with corners darkened beyond what the belt's photo shows."
+    )
+    vignette: FractionRange = Field(default=(0.05, 0.2), description="Part of the light that such corners lose.")
     gain_jitter: Annotated[float, Field(ge=0.0, le=0.5)] = Field(
         default=0.05, description="Brightness of the whole picture varies by up to this part."
     )
@@ -171,8 +244,29 @@ class CameraConfig(StageConfig):
     jpeg_quality: QualityRange = Field(default=(90, 96), description="JPEG quality, 1..100.")
 
 
+class DistractorsConfig(StageConfig):
+    """Unlabelled things from --distractors: dirt, drops, tools, anything. What they hide counts as hidden."""
+
+    count: CountRange = Field(default=(0, 4), description="Smallest and largest number per picture.")
+    image_fraction: PositiveRange = Field(
+        default=(0.03, 0.15), description="Longer side as a fraction of the picture's short side, without length_mm."
+    )
+    above_probability: Fraction = Field(default=0.5, description="Share that lies on the items; the rest is below.")
+
+
 class LabelsConfig(StageConfig):
-    """Which items get an annotation."""
+    """Which items get an annotation, and what it holds."""
+
+    segmentation: Literal["rle", "polygon"] = Field(
+        default="rle",
+        description="rle: exact, compressed. polygon: along pixel edges, holes joined by a cut of no width; RLE where "
+        "the polygon's IoU with the mask is below 0.99.",
+    )
+    amodal: Literal["none", "bbox", "mask"] = Field(
+        default="none",
+        description="bbox: adds amodal_bbox, the box of the whole silhouette, which may reach outside the frame. mask: "
+        "adds amodal_segmentation too, the silhouette in the frame with what others hide.",
+    )
 
     min_visible_fraction: Fraction = Field(
         default=0.2,
@@ -187,8 +281,10 @@ class LabelsConfig(StageConfig):
 class ClassesConfig(StageConfig):
     """How often each class is drawn."""
 
-    balance: Literal["uniform", "crops"] = Field(
-        default="uniform", description="uniform: each class equally often. crops: as often as it has crops."
+    balance: Literal["uniform", "crops", "inverse"] = Field(
+        default="uniform",
+        description="uniform: each class equally often. crops: as often as it has crops. inverse: the fewer crops the "
+        "more often, for a set to be joined with one in which those classes are rare.",
     )
     weights: dict[str, NonNegative] = Field(
         default={}, description="Factor per class on top of the balance; 0 leaves a class out of the pictures."
@@ -198,11 +294,26 @@ class ClassesConfig(StageConfig):
 class CompositeConfig(StageConfig):
     """Everything about composite that is not a flag of the command."""
 
+    preset: Preset = Field(
+        default="default",
+        description="Where the other settings start. fast: no deformation, light field or blur. naive: bare pasting "
+        "with hard edges, to compare with.",
+    )
     belt: BeltConfig = BeltConfig()
     scale: ScaleConfig = ScaleConfig()
     placement: PlacementConfig = PlacementConfig()
     pose: PoseConfig = PoseConfig()
+    deform: DeformConfig = DeformConfig()
     light: LightConfig = LightConfig()
+    blend: BlendConfig = BlendConfig()
     camera: CameraConfig = CameraConfig()
+    distractors: DistractorsConfig = DistractorsConfig()
     labels: LabelsConfig = LabelsConfig()
     classes: ClassesConfig = ClassesConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _start_from_preset(cls, values: Any) -> Any:
+        """What the user gives lies over what the preset says."""
+        name = values.get("preset") if isinstance(values, dict) else None
+        return merged(PRESETS[name], values) if isinstance(name, str) and name in PRESETS else values

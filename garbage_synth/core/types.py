@@ -23,8 +23,9 @@ __all__ = [
 class Crop:
     """One cut-out item in a crops folder: where it lies and what is known of it. Pixels are loaded by `io.catalog`.
 
-    id: "<category>/<stem>", unique in its folder. file, mask_file: POSIX paths relative to the crops folder;
-    mask_file is the silhouette that makes labels and occlusion where alpha is opacity (see-through items), or None.
+    id: "<category>/<stem>", unique in its folder; category is "" for a distractor, which is never labelled.
+    file, mask_file: POSIX paths relative to the crops folder; mask_file is the silhouette that makes labels and
+    occlusion where alpha is opacity (see-through items), or None.
     source: the photo or dataset image it was cut from; crops of one source never fall into both train and val.
     size_px: (width, height). length_mm: longer side of the silhouette's minimum-area rectangle, or None. quality: 0..1.
     """
@@ -45,6 +46,7 @@ class Background:
 
     polygon_px: corners of the belt surface in the picture, (x, y), or None = the whole frame.
     belt_mm_per_px: millimetres on the belt per picture pixel, or None. travel_deg: 0 = +x, 90 = +y, in the picture.
+    mm_per_px_at: (x, y, millimetres per pixel there), where a camera that looks aslant sees near things larger.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Background:
     polygon_px: tuple[tuple[float, float], ...] | None
     belt_mm_per_px: float | None
     travel_deg: float | None
+    mm_per_px_at: tuple[tuple[float, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

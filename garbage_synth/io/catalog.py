@@ -15,11 +15,20 @@ from garbage_synth.io.atomic import write_json
 from garbage_synth.io.folders import files_under, require_folder
 from garbage_synth.io.images import image_size, list_images
 
-__all__ = ["CROPS_FILE", "CropEntry", "load_backgrounds", "load_crops", "write_crops_json"]
+__all__ = [
+    "CROPS_FILE",
+    "DISTRACTOR",
+    "CropEntry",
+    "load_backgrounds",
+    "load_crops",
+    "load_distractors",
+    "write_crops_json",
+]
 
 CROPS_FILE = "crops.json"
+DISTRACTOR = "distractor:"  # ids of distractors begin with it
 _MASK_ENDING = "_mask"
-_SIDECAR_KEYS = ("belt_mm_per_px", "polygon_px", "source", "travel_deg")
+_SIDECAR_KEYS = ("belt_mm_per_px", "mm_per_px_at", "polygon_px", "source", "travel_deg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,42 @@ def load_crops(folder: Path) -> tuple[Crop, ...]:
     return tuple(crops[crop_id] for crop_id in sorted(crops))
 
 
+def load_distractors(folder: Path) -> tuple[Crop, ...]:
+    """The RGBA pictures `**/*.png` of `folder` as crops without a class, sorted by id ("distractor:<path>").
+
+    Masks and crops.json count as in `load_crops`. Raises InputError where the folder is missing or holds no picture.
+    """
+    require_folder(folder, "distractors folder")
+    known = _read_entries(folder / CROPS_FILE)
+    pictures = {
+        path.relative_to(folder).with_suffix("").as_posix(): path
+        for path in files_under(folder)
+        if path.suffix.lower() == ".png"
+    }
+    found = []
+    for name, path in sorted(pictures.items()):
+        if name.endswith(_MASK_ENDING):
+            continue
+        file = path.relative_to(folder).as_posix()
+        mask = pictures.get(name + _MASK_ENDING)
+        entry = known.get(file)
+        found.append(
+            Crop(
+                id=DISTRACTOR + name,
+                category="",
+                file=file,
+                mask_file=None if mask is None else mask.relative_to(folder).as_posix(),
+                source=entry.source if entry else file,
+                size_px=image_size(path),
+                length_mm=entry.length_mm if entry else None,
+                quality=1.0,
+            )
+        )
+    if not found:
+        raise InputError(f"distractors folder {folder} holds no picture; expected RGBA files *.png")
+    return tuple(found)
+
+
 def write_crops_json(folder: Path, crops: Sequence[CropEntry]) -> None:
     """Write folder/crops.json, entries sorted by file."""
     entries = [
@@ -101,8 +146,9 @@ def write_crops_json(folder: Path, crops: Sequence[CropEntry]) -> None:
 def load_backgrounds(folder: Path) -> tuple[Background, ...]:
     """The empty belt pictures directly in `folder`, sorted by id (the file's stem).
 
-    A sidecar `<stem>.yaml` may give polygon_px (list of [x, y]), belt_mm_per_px, travel_deg and source (pictures of
-    one camera or place; its stem where not given). Files named `*_mask.*` are left out.
+    A sidecar `<stem>.yaml` may give polygon_px (list of [x, y]), belt_mm_per_px or, for a camera that looks aslant,
+    mm_per_px_at (list of at least two [x, y, millimetres per pixel there]), travel_deg and source (pictures of one
+    camera or place; its stem where not given). Files named `*_mask.*` are left out.
     Raises InputError where the folder is missing or empty, or a sidecar is not as it should be.
     """
     require_folder(folder, "backgrounds folder")
@@ -121,6 +167,7 @@ def load_backgrounds(folder: Path) -> tuple[Background, ...]:
             polygon_px=sidecar.get("polygon_px"),
             belt_mm_per_px=sidecar.get("belt_mm_per_px"),
             travel_deg=sidecar.get("travel_deg"),
+            mm_per_px_at=sidecar.get("mm_per_px_at", ()),
         )
     if not found:
         raise InputError(f"backgrounds folder {folder} holds only masks, no belt picture")
@@ -188,6 +235,10 @@ def _read_sidecar(path: Path) -> dict[str, Any]:
                 known[key] = _finite(known[key])
         if known.get("belt_mm_per_px", 1.0) <= 0:
             raise ValueError(f"belt_mm_per_px {known['belt_mm_per_px']} is not positive")
+        if "mm_per_px_at" in known:
+            known["mm_per_px_at"] = _scales(known["mm_per_px_at"])
+            if "belt_mm_per_px" in known:
+                raise ValueError("belt_mm_per_px and mm_per_px_at contradict each other; give one of them")
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: {error}") from error
     return known
@@ -200,6 +251,13 @@ def _polygon(points: Any) -> tuple[tuple[float, float], ...]:
     if len(polygon) < 3 or area < 1:
         raise ValueError(f"polygon_px {points} encloses no area; expected at least three corners [x, y]")
     return polygon
+
+
+def _scales(points: Any) -> tuple[tuple[float, float, float], ...]:
+    scales = tuple((_finite(x), _finite(y), _finite(mm)) for x, y, mm in points)
+    if len({(x, y) for x, y, _ in scales}) < 2 or min(mm for _, _, mm in scales) <= 0:
+        raise ValueError(f"mm_per_px_at {points} is not at least two places [x, y, millimetres per pixel there]")
+    return scales
 
 
 def _finite(value: Any) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 from garbage_synth import __version__
 from garbage_synth.core.types import Annotation, Dataset, ImageRecord, Split
 from garbage_synth.io.atomic import write_json
+from garbage_synth.io.catalog import DISTRACTOR
 from garbage_synth.io.join import open_split, open_text, remove_temporaries, write_yolo_classes
 from garbage_synth.stages.composite_image import RECORDS, record_path
 
@@ -92,7 +93,9 @@ class _Tally:
         self.numbers["images_without_items"] += not annotations
         self.numbers["annotations"] += len(annotations)
         self.numbers["truncated"] += sum(entry["extra"]["truncated"] for entry in annotations)
-        self.numbers["items_in_pictures"] += len(scene["placements"])
+        distractors = sum(entry["crop_id"].startswith(DISTRACTOR) for entry in scene["placements"])
+        self.numbers["distractors"] += distractors
+        self.numbers["items_in_pictures"] += len(scene["placements"]) - distractors
         self.numbers["items_without_room"] += scene["not_placed"]
         self.numbers["items_removed_as_hidden"] += scene["removed"]
         self.belts[scene["background_id"]] += 1
@@ -102,12 +105,15 @@ class _Tally:
 
     def result(self) -> dict[str, Any]:
         total = max(self.numbers["annotations"], 1)
+        wanted = self.shares if self.numbers["annotations"] else {}
+        deviations = (abs(self.classes[name] / total / share - 1) for name, share in wanted.items())
         names = (
             "images",
             "images_without_items",
             "annotations",
             "truncated",
             "items_in_pictures",
+            "distractors",
             "items_without_room",
             "items_removed_as_hidden",
         )
@@ -115,6 +121,7 @@ class _Tally:
             **{name: self.numbers[name] for name in names},
             "mean_visible_fraction": round(self.visible / total, 4),
             "crops_used": len(self.crops),
+            "largest_class_deviation": round(max(deviations, default=0.0), 4),
             "belts": dict(sorted(self.belts.items())),
             "classes": {
                 name: {

@@ -1,0 +1,93 @@
+"""The chances of one item's pose, shape and edge."""
+
+import math
+
+import numpy as np
+
+from garbage_synth.composite.cutout import CropFacts
+from garbage_synth.composite.scene import Deform, Placement
+from garbage_synth.config.composite import BlendConfig, BlendMode, CompositeConfig, DeformConfig
+
+__all__ = ["draw_pose"]
+
+SMALLEST_BEND_DEG = 0.5
+DENT_WIDTH = (0.15, 0.35)  # sigma of a dent in halves of the crop's longer side
+STEEPEST_DENT = 0.5  # depth / sigma; from e^0.5 = 1.6 on the picture would fold
+RIPPLE_WAVES = (0.7, 2.5)  # per half
+RIPPLES = 2
+SOLID = 0.9  # mean opacity from which an item can be blended in the gradient domain or in a pyramid
+
+
+def draw_pose(config: CompositeConfig, facts: CropFacts, scale: float, rng: np.random.Generator) -> Placement:
+    """An item at the origin, `scale` frame pixels per crop pixel, turned and bent by chance."""
+    pose, light = config.pose, config.light
+    height = light.class_item_height.get(facts.crop.category, light.item_height)
+    return Placement(
+        crop_id=facts.crop.id,
+        center_xy_px=(0.0, 0.0),
+        scale=round(scale, 6),
+        angle_deg=round(float(rng.uniform(0, 360)), 2) if pose.rotate else 0.0,
+        flipped=bool(pose.flip and rng.random() < 0.5),
+        squash=round(float(rng.uniform(*pose.squash)), 4),
+        squash_deg=round(float(rng.uniform(0, 180)), 2),
+        height_px=round(float(rng.uniform(*height)) * facts.short_px * scale, 2),
+        exposure=round(float(rng.uniform(1 - light.exposure_jitter, 1 + light.exposure_jitter)), 4),
+        feather_px=round(float(rng.uniform(*config.blend.feather_px)), 2),
+        blend=_draw_blend(config.blend, facts.opacity, rng),
+        deform=_draw_deform(config.deform, facts, rng),
+    )
+
+
+def _draw_blend(config: BlendConfig, opacity: float, rng: np.random.Generator) -> BlendMode:
+    """The mode of one item. See-through items are never blended by poisson or pyramid, which know no opacity."""
+    position = rng.random() * sum(config.mix_weights.values())
+    drawn: BlendMode = "feather"  # where no mode has a weight
+    for mode, weight in config.mix_weights.items():
+        position -= weight
+        if position < 0:
+            drawn = mode
+            break
+    chosen = drawn if config.mode == "mix" else config.mode
+    return "feather" if chosen in ("poisson", "pyramid") and opacity < SOLID else chosen
+
+
+def _draw_deform(config: DeformConfig, facts: CropFacts, rng: np.random.Generator) -> Deform | None:
+    strength = config.class_strength.get(facts.crop.category, 1.0)
+    if rng.random() >= config.probability or strength == 0:
+        return None
+    u = rng.random(12)
+    bend = min(config.bend_deg * strength, 90.0) * (2 * u[2] - 1)
+    dents = int(rng.integers(config.dents[0], config.dents[1] + 1))
+    deform = Deform(
+        tilt_deg=round(min(config.tilt_deg * strength, 35.0) * float(u[0]), 2),
+        tilt_axis_deg=round(360 * float(u[1]), 1),
+        bend_deg=round(float(bend), 2) if abs(bend) >= SMALLEST_BEND_DEG else 0.0,
+        bend_axis_deg=round(facts.long_axis_deg + 20 * float(u[3] - 0.5), 1),
+        crush=round(min(config.crush * strength, 0.5) * float(u[4]), 4),
+        crush_deg=round(180 * float(u[5]), 1),
+        crush_at=round(float(u[6]) - 0.5, 3),
+        dents=tuple(_draw_dent(config.dent_depth * strength, facts, rng) for _ in range(dents)),
+        ripples=tuple(_draw_ripple(config.ripple * strength, rng) for _ in range(RIPPLES if config.ripple else 0)),
+    )
+    return None if deform == Deform() else deform
+
+
+def _draw_dent(depth: float, facts: CropFacts, rng: np.random.Generator) -> tuple[float, float, float, float, float]:
+    """A dent that pushes the outline of the crop inwards somewhere."""
+    sigma = float(rng.uniform(*DENT_WIDTH))
+    depth = min(2 * depth * float(rng.random()), STEEPEST_DENT * sigma)  # depth is in longer sides: two halves
+    direction = float(rng.uniform(0, 2 * math.pi))
+    half = max(facts.size_wh) / 2
+    x = math.cos(direction) * facts.size_wh[0] / 2 / half
+    y = math.sin(direction) * facts.size_wh[1] / 2 / half
+    inwards = -depth / max(math.hypot(x, y), 1e-6)
+    return round(x, 3), round(y, 3), round(x * inwards, 4), round(y * inwards, 4), round(sigma, 3)
+
+
+def _draw_ripple(amplitude: float, rng: np.random.Generator) -> tuple[float, float, float, float]:
+    return (
+        round(float(rng.uniform(0, 360)), 1),
+        round(float(rng.uniform(*RIPPLE_WAVES)), 3),
+        round(float(rng.uniform(0, 2 * math.pi)), 3),
+        round(2 * amplitude * float(rng.random()), 5),
+    )
