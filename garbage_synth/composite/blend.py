@@ -13,7 +13,8 @@ from garbage_synth.config.composite import BlendMode
 
 __all__ = ["edge", "frame_part", "lay_over"]
 
-PYRAMID_LEVELS = 3
+PYRAMID_LEVELS = 2
+CONTINUED_SIGMA_PX = 5.0  # reaches further than the pyramid's coarsest band
 CLONE_BORDER_PX = 2  # that seamlessClone needs around its mask
 
 Slices = tuple[slice, slice]
@@ -23,11 +24,11 @@ def edge(patch: Patch, blend: BlendMode, feather_px: float) -> NDArray[np.uint8]
     """The opacity uint8 (h, w) with which a patch is drawn.
 
     none: hard, the silhouette alone. feather: an edge of sigma feather_px that fades inwards only, so that no pixel
-    beyond the item is drawn. gaussian: one that fades to both sides. poisson and pyramid soften the edge themselves.
+    beyond the item is drawn, with poisson too. gaussian: one that fades to both sides. pyramid softens it itself.
     """
     if blend == "none":
         return _hard(patch)
-    if blend in ("poisson", "pyramid") or feather_px <= 0:
+    if blend == "pyramid" or feather_px <= 0:
         return patch.alpha
     side = 3 if feather_px < 0.8 else max(5, 2 * math.ceil(1.8 * feather_px) + 1)
     blurred = cv2.GaussianBlur(patch.alpha, (side, side), feather_px)
@@ -62,15 +63,17 @@ def lay_over(
     rgb: uint8 (h', w', 3); alpha: uint8 (h', w'); at: frame position (x, y) of their corner.
     """
     inner = frame_part(*at, alpha.shape, canvas.shape)
-    seamless = blend in ("poisson", "pyramid")
-    _darken(canvas, shadow, None if seamless or inner is None else alpha[inner[1]], inner)
     if inner is None:
+        _darken(canvas, shadow, None, None)
         return
     region, item, opacity = canvas[inner[0]], rgb[inner[1]], alpha[inner[1]]
-    if seamless:
-        join = _cloned if blend == "poisson" else _splined
-        region[...] = join(np.ascontiguousarray(region), item, opacity)
+    if blend == "poisson":  # the item takes on the light around it, not its own shadow
+        item = _cloned(np.ascontiguousarray(region), item, opacity)
+    if blend == "pyramid":
+        _darken(canvas, shadow, None, None)
+        region[...] = _splined(region, item, opacity)
         return
+    _darken(canvas, shadow, opacity, inner)
     if shadow is None:  # with one, the item's place has been cleared with the same stroke
         cleared = cv2.cvtColor(cv2.bitwise_not(opacity), cv2.COLOR_GRAY2RGB)
         cv2.multiply(region, cleared, dst=region, scale=1 / 255)
@@ -111,16 +114,17 @@ def _hard(patch: Patch) -> NDArray[np.uint8]:
 
 
 def _cloned(region: NDArray[np.uint8], item: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The item's gradients within its opaque part, the region around it; the item itself where it is too small."""
     mask = cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1]
     border = CLONE_BORDER_PX
     if min(mask.shape) <= 2 * border:
-        return _mixed(region, item, alpha)
+        return item
     mask[:border], mask[-border:], mask[:, :border], mask[:, -border:] = 0, 0, 0, 0
     x, y, width, height = cv2.boundingRect(mask)
     if width < 3 or height < 3:
-        return _mixed(region, item, alpha)
+        return item
     cloned = cv2.seamlessClone(item, region, mask, (x + width // 2, y + height // 2), cv2.NORMAL_CLONE)
-    return _mixed(region, np.asarray(cloned, np.uint8), alpha)
+    return np.asarray(cloned, np.uint8)
 
 
 def _splined(region: NDArray[np.uint8], item: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -129,8 +133,7 @@ def _splined(region: NDArray[np.uint8], item: NDArray[np.uint8], alpha: NDArray[
     border = (step, step + -height % step, step, step + -width % step)
     below = cv2.copyMakeBorder(region, *border, cv2.BORDER_REFLECT).astype(np.float32)
     weight = (cv2.copyMakeBorder(alpha, *border, cv2.BORDER_REPLICATE) / np.float32(255))[..., None]
-    # beside the item its picture is empty: there the canvas stands in, so that nothing bleeds in
-    drawn = cv2.copyMakeBorder(np.where(alpha[..., None] > 0, item, region), *border, cv2.BORDER_REFLECT)
+    drawn = cv2.copyMakeBorder(_continued(item, alpha, region), *border, cv2.BORDER_REFLECT)
     difference = np.asarray(drawn - below, np.float32)
     # joined band by band: the Laplacian pyramid is linear, so that of the difference says it all
     bands = []
@@ -145,6 +148,11 @@ def _splined(region: NDArray[np.uint8], item: NDArray[np.uint8], alpha: NDArray[
     return joined[step : step + height, step : step + width]
 
 
-def _mixed(region: NDArray[np.uint8], item: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    share = alpha.astype(np.float32)[..., None] / 255
-    return np.asarray(np.rint(region + (item.astype(np.float32) - region) * share), np.uint8)
+def _continued(item: NDArray[np.uint8], alpha: NDArray[np.uint8], region: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The item's colours carried on beyond its edge, so that the step of the edge is in no band; further off those of
+    the region."""
+    weight = alpha.astype(np.float32) / 255
+    near = cv2.GaussianBlur(weight, (0, 0), CONTINUED_SIGMA_PX)[..., None]
+    colour = cv2.GaussianBlur(item * weight[..., None], (0, 0), CONTINUED_SIGMA_PX) / np.maximum(near, 1e-3)
+    beyond = np.where(near > 1e-3, colour, region)
+    return np.asarray(np.where(alpha[..., None] > 127, item, beyond), np.float32)

@@ -18,6 +18,7 @@ Points = tuple[NDArray[Any], NDArray[Any]]
 
 CRUSH_WIDTH = 0.35  # of the crushed zone, in halves
 BULGE = 0.5  # of what a crush takes along its direction, so much is added across it
+FAR = 10.0  # halves: outside every crop
 VIEW_DISTANCE = 5.0  # of the eye, in halves: how strong the perspective of a tilt is
 
 
@@ -68,6 +69,8 @@ def _unbent(x: NDArray[Any], y: NDArray[Any], deform: Deform) -> Points:
     flip = math.copysign(1.0, radius)
     straight = np.arctan2(along * flip, below * flip) * radius
     aside = radius - flip * np.hypot(along, below)
+    # beyond the circle's middle the angle leaps from pi to -pi: nothing comes from there
+    aside = np.where(below * flip > 0, aside, np.float32(flip * FAR))
     return _turned_back(straight, aside, cos, sin)
 
 

@@ -52,10 +52,14 @@ def _draw_blend(config: BlendConfig, opacity: float, rng: np.random.Generator) -
 
 
 def _draw_deform(config: DeformConfig, facts: CropFacts, rng: np.random.Generator) -> Deform | None:
+    """The bend of one item, or None. What it draws has its own generator, so that the rest of the scene stays the same
+    without it."""
     strength = config.class_strength.get(facts.crop.category, 1.0)
-    if rng.random() >= config.probability or strength == 0:
+    chance, seed = rng.random(), int(rng.integers(2**32))
+    if chance >= config.probability or strength == 0:
         return None
-    u = rng.random(12)
+    rng = np.random.default_rng(seed)
+    u = rng.random(7)
     bend = min(config.bend_deg * strength, 90.0) * (2 * u[2] - 1)
     dents = int(rng.integers(config.dents[0], config.dents[1] + 1))
     deform = Deform(

@@ -57,9 +57,9 @@ def sample_scene(config: CompositeConfig, catalog: Catalog, rng: np.random.Gener
     camera = _camera(config, view, rng)
     placer = Placer(config, catalog.scale, view, rng)
     items, wanted = _place_items(config, catalog, placer, rng, index)
-    below, above = _place_distractors(config, catalog, placer, rng)
     heights = [math.log(area) + rng.normal(0, BIG_ITEMS_BELOW) for _, area in items]
     order = sorted(range(len(items)), key=lambda item: -heights[item])
+    below, above = _place_distractors(config, catalog, placer, rng)
     return SceneSpec(
         size_wh=view.size_wh,
         background_id=view.background.id,
@@ -154,7 +154,7 @@ def _camera(config: CompositeConfig, view: BeltView, rng: np.random.Generator) -
     unknown_travel = 90.0 * float(rng.integers(2))
     moves, blurs = rng.random() < camera.motion_probability, rng.random() < camera.defocus_probability
     motion_px, defocus_px = float(rng.uniform(*camera.motion_px)), float(rng.uniform(*camera.defocus_px))
-    vignette = float(rng.uniform(*camera.vignette)) if rng.random() < camera.vignette_probability else 0.0
+    darkens, vignette = rng.random() < camera.vignette_probability, float(rng.uniform(*camera.vignette))
     low, high = camera.jpeg_quality
     return Camera(
         gain_rgb=(round(float(gain * balance[0]), 4), round(float(gain), 4), round(float(gain * balance[1]), 4)),
@@ -164,5 +164,5 @@ def _camera(config: CompositeConfig, view: BeltView, rng: np.random.Generator) -
         motion_deg=travel if travel is not None else unknown_travel,
         defocus_px=round(defocus_px, 2) if blurs else 0.0,
         jpeg_quality=int(rng.integers(low, high + 1)),
-        vignette=round(vignette, 3),
+        vignette=round(vignette, 3) if darkens else 0.0,
     )

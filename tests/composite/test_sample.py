@@ -193,7 +193,12 @@ def test_real_scale_comes_out_in_the_picture() -> None:
     belt = background((320, 240), belt_mm_per_px=2.0, polygon_px=STRIP.polygon_px)
     own = Stock({"cup/a": box_rgba(70, 30)}, belt=belt, length_mm=100.0)
     config = CompositeConfig.model_validate(
-        {"scale": {"jitter": 0}, "pose": {"rotate": False, "squash": [1, 1]}, "placement": {"cut_fraction": 0}}
+        {
+            "scale": {"jitter": 0},
+            "pose": {"rotate": False, "squash": [1, 1]},
+            "deform": {"probability": 0},
+            "placement": {"cut_fraction": 0},
+        }
     )
     layout = lay_out(sample(config, own=own), own.assets)
     assert layout.visible
