@@ -392,6 +392,47 @@ def frames(
     _execute(work, as_json=as_json, resumable=True)
 
 
+@app.command()
+def belt(
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures of an empty belt, or folders of them.")],
+    mm_per_px: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(metavar="F", help="Millimetres per pixel of the belt, for the sidecar.", show_default=False),
+    ] = None,
+    travel_deg: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            metavar="F", help="Travel: 0 = right, 90 = down; default: along the edges found.", show_default=False
+        ),
+    ] = None,
+    overlay: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            metavar="DIR", help="Pictures to check; default: FOLDER_belt_check beside FOLDER.", show_default=False
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace polygon_px in sidecars that exist.")] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Propose where the belt lies in its pictures: a sidecar each."""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.stages.belt import belt as stage
+
+        return stage(
+            pictures,
+            mm_per_px=mm_per_px,
+            travel_deg=travel_deg,
+            overlay=overlay,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+    _execute(work, as_json=as_json)
+
+
 def main() -> None:
     """The entry point: exit 0 done, 1 failed, 2 wrong usage or input, 130 interrupted."""
     try:

@@ -11,7 +11,7 @@ import yaml
 
 from garbage_synth.core.types import Background, Crop
 from garbage_synth.errors import InputError
-from garbage_synth.io.atomic import write_json
+from garbage_synth.io.atomic import write_json, write_text
 from garbage_synth.io.folders import files_under, require_folder
 from garbage_synth.io.images import image_size, list_images
 
@@ -19,10 +19,13 @@ __all__ = [
     "CROPS_FILE",
     "DISTRACTOR",
     "CropEntry",
+    "belt_pictures",
     "load_backgrounds",
     "load_crops",
     "load_distractors",
+    "read_sidecar",
     "write_crops_json",
+    "write_sidecar",
 ]
 
 CROPS_FILE = "crops.json"
@@ -151,14 +154,9 @@ def load_backgrounds(folder: Path) -> tuple[Background, ...]:
     camera or place; its stem where not given). Files named `*_mask.*` are left out.
     Raises InputError where the folder is missing or empty, or a sidecar is not as it should be.
     """
-    require_folder(folder, "backgrounds folder")
     found: dict[str, Background] = {}
-    for path in list_images(folder):
-        if path.stem.endswith(_MASK_ENDING):
-            continue
-        if path.stem in found:
-            raise InputError(f"backgrounds {found[path.stem].file} and {path.name} in {folder} differ only in ending")
-        sidecar = _read_sidecar(path.with_suffix(".yaml"))
+    for path in belt_pictures(folder):
+        sidecar = read_sidecar(path.with_suffix(".yaml"))
         found[path.stem] = Background(
             id=path.stem,
             file=path.name,
@@ -169,9 +167,75 @@ def load_backgrounds(folder: Path) -> tuple[Background, ...]:
             travel_deg=sidecar.get("travel_deg"),
             mm_per_px_at=sidecar.get("mm_per_px_at", ()),
         )
+    return tuple(found[name] for name in sorted(found))
+
+
+def belt_pictures(folder: Path) -> list[Path]:
+    """The pictures directly in `folder` that count as belts, sorted by name: all but `*_mask.*`.
+
+    Raises InputError where the folder is missing, holds no belt picture, or two of one stem, which would share a
+    sidecar.
+    """
+    require_folder(folder, "backgrounds folder")
+    found: dict[str, Path] = {}
+    for path in list_images(folder):
+        if path.stem.endswith(_MASK_ENDING):
+            continue
+        other = found.setdefault(path.stem, path)
+        if other is not path:
+            raise InputError(f"backgrounds {other.name} and {path.name} in {folder} differ only in ending")
     if not found:
         raise InputError(f"backgrounds folder {folder} holds only masks, no belt picture")
-    return tuple(found[name] for name in sorted(found))
+    return list(found.values())
+
+
+def read_sidecar(path: Path) -> dict[str, Any]:
+    """What the sidecar of a belt picture gives, by key; empty where there is no such file.
+
+    polygon_px is a tuple of (x, y) in pixels of the picture, mm_per_px_at one of (x, y, millimetres per pixel),
+    belt_mm_per_px and travel_deg are finite floats; source is as it stands. Raises InputError naming the file where it is no YAML, has an unknown key or a value out of range.
+    """
+    if not path.exists():
+        return {}
+    try:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(fields, dict):
+        raise InputError(f"{path} must hold keys ({', '.join(_SIDECAR_KEYS)}), not {type(fields).__name__}")
+    for key in fields:
+        if key not in _SIDECAR_KEYS:
+            raise InputError(f"{path} has the unknown key {key!r}; known are {', '.join(_SIDECAR_KEYS)}")
+    known = {key: value for key, value in fields.items() if value is not None}
+    try:
+        if "polygon_px" in known:
+            known["polygon_px"] = _polygon(known["polygon_px"])
+        for key in ("belt_mm_per_px", "travel_deg"):
+            if key in known:
+                known[key] = _finite(known[key])
+        if known.get("belt_mm_per_px", 1.0) <= 0:
+            raise ValueError(f"belt_mm_per_px {known['belt_mm_per_px']} is not positive")
+        if "mm_per_px_at" in known:
+            known["mm_per_px_at"] = _scales(known["mm_per_px_at"])
+            if "belt_mm_per_px" in known:
+                raise ValueError("belt_mm_per_px and mm_per_px_at contradict each other; give one of them")
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: {error}") from error
+    return known
+
+
+def write_sidecar(path: Path, fields: Mapping[str, Any]) -> None:
+    """Put `fields` (keys and values as `read_sidecar` gives them) at `path` as YAML, sorted by key.
+
+    Raises OSError where the place cannot be written.
+    """
+    plain = dict(fields)
+    for key in ("polygon_px", "mm_per_px_at"):
+        if key in plain:
+            plain[key] = [[float(value) for value in point] for point in plain[key]]
+    write_text(path, yaml.safe_dump(plain, allow_unicode=True, default_flow_style=None, sort_keys=True))
 
 
 def _read_entries(path: Path) -> dict[str, CropEntry]:
@@ -210,38 +274,6 @@ def _entry(fields: Mapping[str, Any]) -> CropEntry:
     if not entry.category or "/" in entry.category or entry.category.startswith("."):
         raise ValueError(f"class {entry.category!r} of {entry.file} is not a name")
     return entry
-
-
-def _read_sidecar(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(fields, dict):
-        raise InputError(f"{path} must hold keys ({', '.join(_SIDECAR_KEYS)}), not {type(fields).__name__}")
-    for key in fields:
-        if key not in _SIDECAR_KEYS:
-            raise InputError(f"{path} has the unknown key {key!r}; known are {', '.join(_SIDECAR_KEYS)}")
-    known = {key: value for key, value in fields.items() if value is not None}
-    try:
-        if "polygon_px" in known:
-            known["polygon_px"] = _polygon(known["polygon_px"])
-        for key in ("belt_mm_per_px", "travel_deg"):
-            if key in known:
-                known[key] = _finite(known[key])
-        if known.get("belt_mm_per_px", 1.0) <= 0:
-            raise ValueError(f"belt_mm_per_px {known['belt_mm_per_px']} is not positive")
-        if "mm_per_px_at" in known:
-            known["mm_per_px_at"] = _scales(known["mm_per_px_at"])
-            if "belt_mm_per_px" in known:
-                raise ValueError("belt_mm_per_px and mm_per_px_at contradict each other; give one of them")
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: {error}") from error
-    return known
 
 
 def _polygon(points: Any) -> tuple[tuple[float, float], ...]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from garbage_synth.core.masks import mask_of_segmentation
 from garbage_synth.core.types import Annotation
 
-__all__ = ["class_colour", "draw_labels", "fit"]
+__all__ = ["class_colour", "draw_labels", "draw_region", "fit"]
 
 TINT = 0.35
 FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -69,6 +69,29 @@ def draw_labels(
             name = categories[annotation.category_id]
             _write(canvas, name, (x0, y0, y1), colours[annotation.category_id])
     return canvas
+
+
+def draw_region(
+    image_rgb: NDArray[np.uint8],
+    polygon_px: Sequence[tuple[float, float]],
+    *,
+    side_px: int,
+    colour: tuple[int, int, int],
+) -> NDArray[np.uint8]:
+    """A copy of an RGB uint8 picture (h, w, 3) in which all but a region is dimmed, and the region outlined.
+
+    polygon_px: its corners (x, y) in pixels of the picture, pixel edges at integers. side_px: scale the picture down to
+    this longer side first. colour: of the outline, RGB 0..255.
+    """
+    canvas, scale = fit(image_rgb, side_px)
+    thickness = max(2, round(max(canvas.shape[:2]) / 300))
+    corners = np.clip(np.asarray(polygon_px, np.float64) * scale - 0.5, -FAR_PX, FAR_PX)
+    fixed = [np.rint(corners * 16).astype(np.int32)]
+    inside = np.zeros(canvas.shape[:2], np.uint8)
+    cv2.fillPoly(inside, fixed, (1,), shift=4)
+    drawn = np.where(inside[..., None] > 0, canvas, canvas // 3)
+    cv2.polylines(drawn, fixed, True, colour, thickness, cv2.LINE_AA, shift=4)
+    return drawn
 
 
 def _edges(annotation: Annotation, scale: float) -> tuple[int, int, int, int]:

@@ -65,6 +65,7 @@ COMMANDS = {
     "validate": ("d", False),
     "report": ("d e --out o.html --pictures 3", False),
     "frames": ("v.mp4 --out o --every 2.5 --median p.jpg", True),
+    "belt": ("b c.jpg --mm-per-px 0.5 --travel-deg 90 --overlay o", True),
     "run": ("p.yaml --out o --workers 3 --set a.b=1", False),
 }
 
