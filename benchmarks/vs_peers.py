@@ -32,7 +32,7 @@ from garbage_synth.io.atomic import write_bytes
 from garbage_synth.io.images import encode_jpeg, encode_png, read_rgb, read_rgba
 
 HERE = Path(__file__).resolve().parent
-VARIANTS = ("",)
+VARIANTS = ("", "preset=fast")
 """Our settings to measure, each a list of `key=value` separated by blanks."""
 
 PICTURE_LIBRARIES = ("numpy==2.4.6", "pillow==13.0.0", "opencv-python-headless==5.0.0.93")

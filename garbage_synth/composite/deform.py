@@ -18,6 +18,7 @@ Points = tuple[NDArray[Any], NDArray[Any]]
 
 CRUSH_WIDTH = 0.35  # of the crushed zone, in halves
 BULGE = 0.5  # of what a crush takes along its direction, so much is added across it
+STRAIGHT_DEG = 0.1  # bends below are none: their circle would be too large for float32
 FAR = 10.0  # halves: outside every crop
 VIEW_DISTANCE = 5.0  # of the eye, in halves: how strong the perspective of a tilt is
 
@@ -36,7 +37,7 @@ def tilt_matrix(deform: Deform) -> NDArray[np.float64]:
 
 def source_of(x: NDArray[Any], y: NDArray[Any], deform: Deform) -> Points:
     """(x, y) in the crop of points of the bent item, arrays of any one shape, float32; without the tilt."""
-    if deform.bend_deg:
+    if abs(deform.bend_deg) > STRAIGHT_DEG:
         x, y = _unbent(x, y, deform)
     if deform.crush:
         x, y = _uncrushed(x, y, deform)

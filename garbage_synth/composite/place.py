@@ -47,8 +47,9 @@ class Placer:
         """The area of the belt in the frame, in cells as those of `place`."""
         return len(self._room.grid.inner_yx)
 
-    def place(self, crops: Sequence[CropFacts]) -> tuple[Placement, int] | None:
+    def place(self, crops: Sequence[CropFacts], rng: np.random.Generator) -> tuple[Placement, int] | None:
         """(placement, area in cells) of one of these crops, or None where it finds no room."""
+        self._rng = rng
         if not self.belt_cells:
             return None
         for _ in range(1 + NEW_CROPS):
@@ -66,8 +67,9 @@ class Placer:
                     return self._at(*found), found[1].area
         return None
 
-    def strew(self, facts: CropFacts) -> Placement | None:
+    def strew(self, facts: CropFacts, rng: np.random.Generator) -> Placement | None:
         """An unlabelled distractor anywhere on the belt, taking no room from items. None where it is too large."""
+        self._rng = rng
         fraction = self._config.distractors.image_fraction
         scale = self._scale.draw(facts, self._view, self._rng, image_fraction=fraction)
         pose = draw_pose(self._config, facts, scale, self._rng)

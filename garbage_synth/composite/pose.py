@@ -10,7 +10,6 @@ from garbage_synth.config.composite import BlendConfig, BlendMode, CompositeConf
 
 __all__ = ["draw_pose"]
 
-SMALLEST_BEND_DEG = 0.5
 DENT_WIDTH = (0.15, 0.35)  # sigma of a dent in halves of the crop's longer side
 STEEPEST_DENT = 0.5  # depth / sigma; from e^0.5 = 1.6 on the picture would fold
 RIPPLE_WAVES = (0.7, 2.5)  # per half
@@ -52,20 +51,19 @@ def _draw_blend(config: BlendConfig, opacity: float, rng: np.random.Generator) -
 
 
 def _draw_deform(config: DeformConfig, facts: CropFacts, rng: np.random.Generator) -> Deform | None:
-    """The bend of one item, or None. What it draws has its own generator, so that the rest of the scene stays the same
-    without it."""
+    """How one item is bent, or None."""
     strength = config.class_strength.get(facts.crop.category, 1.0)
-    chance, seed = rng.random(), int(rng.integers(2**32))
-    if chance >= config.probability or strength == 0:
+    seed = int(rng.integers(2**63))
+    if rng.random() >= config.probability or strength == 0:
         return None
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)  # its own, so that what is drawn after it does not depend on it
     u = rng.random(7)
     bend = min(config.bend_deg * strength, 90.0) * (2 * u[2] - 1)
     dents = int(rng.integers(config.dents[0], config.dents[1] + 1))
     deform = Deform(
         tilt_deg=round(min(config.tilt_deg * strength, 35.0) * float(u[0]), 2),
         tilt_axis_deg=round(360 * float(u[1]), 1),
-        bend_deg=round(float(bend), 2) if abs(bend) >= SMALLEST_BEND_DEG else 0.0,
+        bend_deg=round(float(bend), 2),
         bend_axis_deg=round(facts.long_axis_deg + 20 * float(u[3] - 0.5), 1),
         crush=round(min(config.crush * strength, 0.5) * float(u[4]), 4),
         crush_deg=round(180 * float(u[5]), 1),

@@ -82,10 +82,13 @@ def _place_items(
     if _is_empty(limits.empty_fraction, index) or not catalog.shares:
         return [], 0
     placed: list[tuple[Placement, int]] = []
+    # a generator for each item: a setting that changes one of them leaves the others as they are
+    seeds = rng.integers(2**63, size=high)
     for item in range(count):
         if target is not None and item >= low and sum(area for _, area in placed) >= target:
             return placed, item
-        found = placer.place(catalog.crops[_category(catalog, index * max(high, 1) + item)])
+        crops = catalog.crops[_category(catalog, index * max(high, 1) + item)]
+        found = placer.place(crops, np.random.default_rng(seeds[item]))
         if found is not None:
             placed.append(found)
     return placed, count
@@ -100,7 +103,7 @@ def _place_distractors(
         low, high = config.distractors.count
         for _ in range(int(rng.integers(low, high + 1))):
             above = rng.random() < config.distractors.above_probability
-            strewn = placer.strew(catalog.distractors[int(rng.integers(len(catalog.distractors)))])
+            strewn = placer.strew(catalog.distractors[int(rng.integers(len(catalog.distractors)))], rng)
             if strewn is not None:
                 sides[above].append(strewn)
     return sides

@@ -193,7 +193,8 @@ def read_sidecar(path: Path) -> dict[str, Any]:
     """What the sidecar of a belt picture gives, by key; empty where there is no such file.
 
     polygon_px is a tuple of (x, y) in pixels of the picture, mm_per_px_at one of (x, y, millimetres per pixel),
-    belt_mm_per_px and travel_deg are finite floats; source is as it stands. Raises InputError naming the file where it is no YAML, has an unknown key or a value out of range.
+    belt_mm_per_px and travel_deg are finite floats; source is as it stands. Raises InputError naming the file where it
+    is no YAML, has an unknown key or a value out of range.
     """
     if not path.exists():
         return {}

@@ -60,3 +60,28 @@ def test_light_field_follows_the_belt_and_not_what_lies_beside_it() -> None:
     assert pixels.field_small.shape == (10, 20)
     assert pixels.field_small[6, 1] < 0.8 < 1.2 < pixels.field_small[6, 18]
     assert pixels.lab_small[4, 18, 0] < 60  # the white strip above would be 100
+
+
+def test_two_measured_scales_make_the_perspective() -> None:
+    belt = background((200, 100), mm_per_px_at=((100, 0, 2.0), (100, 100, 1.0)))
+    view = fit_belt(belt, (400, 200))
+    # pixels per millimetre: 0.5 at the top, 1.0 at the bottom, so 0.75 in the middle; twice that in the frame
+    assert view.mm_per_px == pytest.approx(1 / 1.5)
+    assert view.zoom_at(0, 0) == pytest.approx(0.5 / 0.75)
+    assert view.zoom_at(400, 200) == pytest.approx(1 / 0.75)
+    assert view.zoom_at(200, 100) == pytest.approx(1.0)
+    assert view.zoom_at(50, 900) == view.zoom_at(300, 200)  # beyond the frame as at its edge
+
+
+def test_three_measured_scales_make_a_plane() -> None:
+    belt = background((200, 100), mm_per_px_at=((0, 0, 1.0), (200, 0, 0.5), (0, 100, 0.8)))
+    view = fit_belt(belt, None)
+    for x, y, mm in belt.mm_per_px_at:
+        assert view.mm_per_px is not None
+        assert view.mm_per_px / view.zoom_at(x, y) == pytest.approx(mm)
+
+
+def test_scales_that_run_to_nothing_are_refused() -> None:
+    for points in (((100, 0, 9.0), (100, 50, 1.0)), ((0, 0, 1.0), (10, 0, 9.0))):
+        with pytest.raises(InputError, match="mm_per_px_at"):
+            fit_belt(background((200, 100), mm_per_px_at=points), None)

@@ -123,7 +123,7 @@ def test_nothing_is_cut_off(seed: int, angle_deg: float) -> None:
         patch.setattr(warp_module, "largest_shift", lambda own: 1.5 * largest_shift(own) + 0.2)
         generous = in_frame(bent(deform, angle_deg=angle_deg))
     for found, expected in zip(cv2.boundingRect(usual), cv2.boundingRect(generous), strict=True):
-        assert abs(found - expected) <= 1
+        assert abs(found - expected) <= 2
     assert np.count_nonzero(usual != generous) < 0.01 * np.count_nonzero(generous)
 
 

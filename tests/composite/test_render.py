@@ -1,14 +1,16 @@
 """From a recipe to pixels and labels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from garbage_synth.composite.render import lay_out, paint, render, settle
-from garbage_synth.composite.scene import Camera, Light, Look, SceneSpec
+from garbage_synth.composite.scene import Camera, Deform, Light, Look, SceneSpec
 from garbage_synth.config.composite import LabelsConfig
-from tests.composite.scenes import Stock, box_rgba, placed, scene
+from tests.composite.scenes import NO_LOOK, PLAIN_CAMERA, Stock, box_rgba, placed, scene
 from tests.makers import belt_rgb, item_rgba
 
 ALL = LabelsConfig(min_visible_fraction=0.0, min_visible_px=1)
@@ -206,6 +208,28 @@ def test_camera_changes_the_picture_and_not_the_labels(camera: Camera, differs: 
         assert abs(difference.mean()) < 0.3
 
 
+def test_vignette_takes_light_from_the_corners_alone() -> None:
+    plain = render(scene(), STOCK.assets).image_rgb.astype(float)
+    camera = replace(PLAIN_CAMERA, vignette=0.5)
+    dark = render(scene(camera=camera), STOCK.assets).image_rgb.astype(float)
+    assert dark[0, 0] == pytest.approx(0.5 * plain[0, 0], abs=1)
+    assert dark[60, 80] == pytest.approx(plain[60, 80], abs=1)
+    assert dark[60, 0] == pytest.approx((1 - 0.5 * 0.64) * plain[60, 0], abs=1.5)
+
+
+def test_highlights_fade_and_the_rest_stays() -> None:
+    crop = box_rgba(colour=(90, 90, 90))
+    crop[:3, :, :3] = 250
+    stock = Stock({"can/a": crop})
+    look = replace(NO_LOOK, specular_fade=0.5)
+    plain, faded = (
+        render(scene(placed("can/a", (60, 60)), look=own), stock.assets).image_rgb for own in (NO_LOOK, look)
+    )
+    assert (faded[60, 60] == plain[60, 60]).all()
+    knee = (255 + 106) / 2  # halfway from the item's mean to white
+    assert faded[46, 60, 1] == pytest.approx(knee + 0.5 * (250 - knee), abs=2)
+
+
 def test_motion_blur_runs_along_the_belt() -> None:
     camera = Camera((1.0, 1.0, 1.0), 0.0, (0, 0), 5.0, 0.0, 0.0, 95)
     image = render(scene(placed("can/red", (60, 60)), camera=camera), STOCK.assets).image_rgb
@@ -235,6 +259,17 @@ PLACEMENTS = st.builds(
     squash_deg=st.floats(0, 180),
     height_px=st.floats(0, 40),
     feather_px=st.floats(0, 2),
+    blend=st.sampled_from(["none", "feather", "gaussian", "poisson", "pyramid"]),
+    deform=st.none()
+    | st.builds(
+        Deform,
+        tilt_deg=st.floats(0, 30),
+        tilt_axis_deg=st.floats(0, 360),
+        bend_deg=st.floats(-40, 40),
+        crush=st.floats(0, 0.4),
+        dents=st.lists(st.tuples(*[st.floats(-0.1, 0.1)] * 4, st.floats(0.2, 0.4)), max_size=2).map(tuple),
+    ),
+    labelled=st.booleans(),
 )
 
 
@@ -244,7 +279,10 @@ def test_labels_are_what_is_visible(spec: SceneSpec) -> None:
     labels = LabelsConfig(min_visible_fraction=0.2, min_visible_px=5)
     settled = settle(lay_out(spec, STOCK.assets), labels)
     rendered = render(settled.spec, STOCK.assets)
-    assert len(rendered.instances) + settled.spec.removed == len(spec.placements)
+    assert len(rendered.instances) + settled.spec.removed == sum(item.labelled for item in spec.placements)
+    assert [item for item in settled.spec.placements if not item.labelled] == [
+        item for item in spec.placements if not item.labelled
+    ]
     taken = np.zeros((120, 160), int)
     for item in rendered.instances:
         ys, xs = np.nonzero(item.mask)

@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from garbage_synth.composite.belt import belt_mask
-from garbage_synth.composite.render import lay_out, render
+from garbage_synth.composite.render import lay_out, render, settle
 from garbage_synth.composite.sample import class_shares, sample_scene
 from garbage_synth.composite.scale import scale_rule
 from garbage_synth.composite.scene import SceneSpec, scene_from_json, scene_to_json
@@ -92,8 +93,6 @@ def test_overlap_limit_holds_on_the_masks() -> None:
 
 
 def patch_mask(own: Stock, spec: SceneSpec, z: int) -> np.ndarray:
-    from dataclasses import replace
-
     alone = replace(spec, placements=(spec.placements[z],))
     return render(alone, own.assets).instances[0].mask
 
@@ -222,3 +221,109 @@ def test_motion_follows_the_belts_travel() -> None:
 def test_items_of_an_absurd_size_find_no_room_and_take_no_memory() -> None:
     spec = sample(CompositeConfig.model_validate({"scale": {"image_fraction": [1e6, 1e6]}}))
     assert (spec.placements, spec.not_placed) == ((), 4)
+
+
+def test_items_are_larger_where_the_camera_is_nearer() -> None:
+    belt = background((320, 240), mm_per_px_at=((160, 0, 2.0), (160, 240, 1.0)))
+    own = Stock({"can/a": box_rgba(70, 30)}, belt=belt, length_mm=60.0)
+    config = CompositeConfig.model_validate({"scale": {"jitter": 0}, "deform": {"probability": 0}})
+    placements = [item for index in range(20) for item in sample(config, index, own=own).placements]
+    for item in placements:
+        y = min(max(item.center_xy_px[1], 0), 240)
+        expected_px = 60.0 * (0.5 + 0.5 * y / 240)
+        assert item.scale * 70 == pytest.approx(expected_px, rel=0.03)
+    scales = [item.scale for item in placements]
+    assert max(scales) > 1.4 * min(scales)
+
+
+def test_piles_overlap_more_and_other_pictures_do_not() -> None:
+    def hidden(**placement: float) -> float:
+        config = quiet_config(cut_fraction=0.0, max_overlap=0.1, pile_overlap=0.7, **placement)
+        parts = [part for index in range(15) for part in lay_out(sample(config, index, (6, 6)), STOCK.assets).visible]
+        return float(np.mean([1 - part.fraction for part in parts]))
+
+    only = {"spread_weight": 0, "random_weight": 0, "cluster_weight": 0}
+    assert hidden(**only, pile_weight=1) > 0.1 > 2 * hidden(**only | {"cluster_weight": 1})
+
+
+def test_coverage_is_reached_and_not_passed_by_more_than_an_item() -> None:
+    belt = belt_mask(STOCK.view, 1).sum()
+    for wanted in (0.1, 0.2):
+        config = quiet_config(coverage=[wanted, wanted], max_overlap=0.0, cut_fraction=0.0, tries=200)
+        for index in range(8):
+            layout = lay_out(sample(config, index, (1, 60)), STOCK.assets)
+            areas = [part.whole_px for part in layout.visible]
+            assert wanted - 0.02 <= sum(areas) / belt <= wanted + max(areas) / belt + 0.02
+    few = sample(quiet_config(coverage=[0.9, 0.9], max_overlap=0.0), 0, (1, 3))
+    assert len(few.placements) + few.not_placed == 3
+
+
+def test_poisson_counts_stay_in_range_about_the_middle() -> None:
+    config = quiet_config(count_distribution="poisson", max_overlap=1.0)
+    counts = [len((spec := sample(config, index, (0, 6))).placements) + spec.not_placed for index in range(150)]
+    assert min(counts) >= 0
+    assert max(counts) <= 6
+    assert np.mean(counts) == pytest.approx(3, abs=0.5)
+    assert counts.count(3) > 1.5 * counts.count(6)
+
+
+def test_empty_pictures_are_as_many_as_asked_and_spread() -> None:
+    empty = [not sample(quiet_config(empty_fraction=0.3), index, (2, 3)).placements for index in range(20)]
+    assert sum(empty) == 6
+    assert max(len(run) for run in "".join("x" if value else " " for value in empty).split("x")) <= 4
+
+
+def test_inverse_balance_favours_classes_with_few_crops() -> None:
+    crops = STOCK.catalog().crops  # two cans, one cup
+    assert class_shares(ClassesConfig(balance="inverse"), crops) == pytest.approx({"can": 1 / 3, "cup": 2 / 3})
+
+
+def test_shares_hold_within_two_percent_from_ten_thousand_items() -> None:
+    crops = {f"c{number}/a": box_rgba(30 + 4 * number, 24) for number in range(7)}
+    own = Stock(crops, belt=background((320, 240)))
+    config = quiet_config(max_overlap=0.5)
+    drawn = Counter(item.crop_id for index in range(1400) for item in sample(config, index, (3, 12), own).placements)
+    assert sum(drawn.values()) >= 10_000
+    for count in drawn.values():
+        assert count * 7 / sum(drawn.values()) == pytest.approx(1, abs=0.02)
+
+
+def test_switching_deformation_off_leaves_the_rest_of_the_scene() -> None:
+    bent = sample(CompositeConfig.model_validate({"deform": {"probability": 1}, "placement": {"max_overlap": 1.0}}))
+    rigid = sample(CompositeConfig.model_validate({"deform": {"probability": 0}, "placement": {"max_overlap": 1.0}}))
+    assert all(item.deform is not None for item in bent.placements)
+    assert (bent.light, bent.camera) == (rigid.light, rigid.camera)
+    stripped = {replace(item, deform=None, center_xy_px=(0.0, 0.0)) for item in bent.placements}
+    same = stripped & {replace(item, center_xy_px=(0.0, 0.0)) for item in rigid.placements}
+    assert len(same) >= 3  # of four: one may have found room only at another try
+
+
+def test_distractors_are_strewn_unlabelled_and_hide_what_they_cover() -> None:
+    own = Stock({"can/a": box_rgba(60, 40), "distractor:drop": box_rgba(30, 30, (9, 9, 250))}, belt=STRIP)
+    catalog = own.catalog((3, 3))
+    drop = catalog.crops["distractor:drop"]
+    catalog = replace(catalog, crops={"can": catalog.crops["can"]}, shares={"can": 1.0}, distractors=drop)
+    config = CompositeConfig.model_validate(
+        {"distractors": {"count": [4, 4], "image_fraction": [0.1, 0.1], "above_probability": 1.0}}
+    )
+    specs = [sample_scene(config, catalog, rng_for(0, "composite", "train", n), index=n) for n in range(12)]
+    covered = 0.0
+    for spec in specs:
+        drops = [item for item in spec.placements if item.crop_id == "distractor:drop"]
+        assert len(drops) == 4
+        assert not any(item.labelled for item in drops)
+        assert spec.placements[-4:] == tuple(drops)
+        settled = settle(lay_out(spec, own.assets), config.labels)
+        assert sum(item.crop_id == "distractor:drop" for item in settled.spec.placements) == 4
+        rendered = render(settled.spec, own.assets)
+        assert {item.category for item in rendered.instances} <= {"can"}
+        bare = render(replace(settled.spec, placements=settled.spec.placements[:-4]), own.assets)
+        covered += sum(item.area_px for item in bare.instances) - sum(item.area_px for item in rendered.instances)
+    assert covered > 200
+
+
+def test_distractors_below_are_hidden_by_items() -> None:
+    config = CompositeConfig.model_validate({"distractors": {"count": [3, 3], "above_probability": 0.0}})
+    catalog = replace(STOCK.catalog((2, 2)), distractors=(STOCK.facts["cup/a"],))
+    spec = sample_scene(config, catalog, rng_for(0, "composite", "train", 1), index=1)
+    assert [item.labelled for item in spec.placements[:3]] == [False] * 3
