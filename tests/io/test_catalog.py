@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from garbage_synth.errors import InputError
-from garbage_synth.io.catalog import CropEntry, load_backgrounds, load_crops, write_crops_json
+from garbage_synth.io.catalog import CropEntry, load_backgrounds, load_crops, load_distractors, write_crops_json
 from tests.makers import belt_rgb, item_rgba, make_belts, make_crops, save
 
 
@@ -126,6 +126,11 @@ def test_a_sidecar_may_name_the_source(tmp_path: Path) -> None:
         ("polygon_px: [[0, 0], [1, 1]]", "encloses no area"),
         ("polygon_px: [[0, 0], [9, 9], [18, 18]]", "encloses no area"),
         ("polygon_px: 7", r"belt_0\.yaml"),
+        ("mm_per_px_at: [[0, 0, 1]]", "not at least two places"),
+        ("mm_per_px_at: [[0, 0, 1], [0, 0, 2]]", "not at least two places"),
+        ("mm_per_px_at: [[0, 0, 1], [0, 9, -2]]", "not at least two places"),
+        ("mm_per_px_at: [[0, 0], [0, 9]]", r"belt_0\.yaml"),
+        ("mm_per_px_at: [[0, 0, 1], [0, 9, 2]]\nbelt_mm_per_px: 1", "contradict"),
         ("polygon_px: [[0, 0], [9, .nan], [18, 0]]", "not a finite number"),
         ("belt_mm_per_px: 0", "is not positive"),
         ("travel_deg: left", "could not convert"),
@@ -149,3 +154,15 @@ def test_backgrounds_that_differ_only_in_ending_and_masks_alone_are_refused(tmp_
     save(tmp_path / "b.jpg", belt_rgb(9, 9))
     with pytest.raises(InputError, match="differ only in ending"):
         load_backgrounds(tmp_path)
+
+
+def test_distractors_are_found_in_any_subfolder(tmp_path: Path) -> None:
+    save(tmp_path / "drop.png", item_rgba(9, 7, (0, 0, 0)))
+    save(tmp_path / "a" / "b" / "knife.PNG", item_rgba(12, 5, (0, 0, 0)))
+    save(tmp_path / "a" / "b" / "knife_mask.png", np.zeros((5, 12), np.uint8))
+    document = {"version": 1, "crops": [{"file": "drop.png", "class": "dirt", "source": "hose", "length_mm": 8}]}
+    (tmp_path / "crops.json").write_text(json.dumps(document), encoding="utf-8")
+    knife, drop = load_distractors(tmp_path)
+    assert (knife.id, knife.file, knife.mask_file) == ("distractor:a/b/knife", "a/b/knife.PNG", "a/b/knife_mask.png")
+    assert (drop.id, drop.source, drop.length_mm, drop.size_px) == ("distractor:drop", "hose", 8.0, (9, 7))
+    assert {knife.category, drop.category} == {""}

@@ -17,6 +17,7 @@ from pycocotools.coco import COCO
 
 from garbage_synth.config.base import load_config
 from garbage_synth.config.composite import CompositeConfig
+from garbage_synth.core.masks import mask_of_segmentation
 from garbage_synth.core.progress import StageSummary
 from garbage_synth.errors import ConfigError, InputError, OutputExistsError
 from garbage_synth.io.dataset import read_dataset
@@ -400,3 +401,144 @@ def test_items_without_room_are_warned_of(inputs: tuple[Path, Path], tmp_path: P
     config = load_config(CompositeConfig, None, ["scale.source=fraction", "scale.image_fraction=[3, 3]"])
     summary = run(inputs, tmp_path / "many", count=2, items=(4, 4), config=config)
     assert [text for text in summary.warnings if text.startswith("8 of 8 items found no room")]
+
+
+@pytest.fixture
+def drops(tmp_path: Path) -> Path:
+    folder = tmp_path / "drops"
+    save(folder / "drop.png", item_rgba(14, 14, (240, 240, 250)))
+    save(folder / "tools" / "knife.png", item_rgba(40, 8, (90, 90, 95)))
+    save(folder / "tools" / "knife_mask.png", np.full((8, 40), 255, np.uint8))
+    return folder
+
+
+def test_distractors_lie_in_the_pictures_and_in_no_label(
+    inputs: tuple[Path, Path], drops: Path, tmp_path: Path
+) -> None:
+    config = load_config(CompositeConfig, None, ["distractors.count=[2, 3]", "camera.noise=[0, 0]"])
+    out = tmp_path / "out"
+    summary = run(inputs, out, distractors=drops, config=config, count=10)
+    used = set()
+    for split in ("train", "val"):
+        entries = document(out, split)
+        assert {category["name"] for category in entries["categories"]} == {"bottle", "can"}
+        assert not any("distractor" in entry["crop_id"] for entry in entries["annotations"])
+    for line in map(json.loads, (out / "scenes.jsonl").read_text(encoding="utf-8").splitlines()):
+        own = [item for item in line["scene"]["placements"] if item["crop_id"].startswith("distractor:")]
+        assert 2 <= len(own) <= 3
+        assert not any(item["labelled"] for item in own)
+        used.update((line["split"], item["crop_id"]) for item in own)
+    assert {name for split, name in used if split == "train"}.isdisjoint(name for split, name in used if split == "val")
+    statistics = json.loads((out / "stats.json").read_text(encoding="utf-8"))["splits"]["train"]
+    assert statistics["distractors"] >= 16
+    assert statistics["items_in_pictures"] == statistics["annotations"] == summary.numbers["annotations"]["train"]
+
+    again = render_scene(
+        out / "scenes.jsonl", "train_000003.jpg", crops=inputs[0], backgrounds=inputs[1], distractors=drops
+    )
+    assert again == (out / "images/train/train_000003.jpg").read_bytes()
+    with pytest.raises(InputError, match="was made with distractor:"):
+        render_scene(out / "scenes.jsonl", "train_000003.jpg", crops=inputs[0], backgrounds=inputs[1])
+
+
+def test_distractors_are_part_of_the_identity(inputs: tuple[Path, Path], drops: Path, tmp_path: Path) -> None:
+    run(inputs, tmp_path / "out", count=2)
+    with pytest.raises(InputError, match="distractors"):
+        run(inputs, tmp_path / "out", count=2, distractors=drops, resume=True)
+
+
+def test_folder_without_distractors_is_refused(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for folder, said in ((tmp_path / "empty", "holds no picture"), (tmp_path / "absent", "does not exist")):
+        with pytest.raises(InputError, match=said):
+            run(inputs, tmp_path / "out", distractors=folder)
+    assert not (tmp_path / "out").exists()
+
+
+def test_polygons_give_back_the_masks(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    rle = load_config(CompositeConfig, None, ["placement.max_overlap=0.6", "labels.min_visible_fraction=0.05"])
+    polygon = load_config(CompositeConfig, None, ["labels.segmentation=polygon"], tree=rle.model_dump(mode="json"))
+    run(inputs, tmp_path / "rle", config=rle)
+    run(inputs, tmp_path / "polygon", config=polygon)
+    one, other = (COCO(str(tmp_path / name / "annotations/instances_train.json")) for name in ("rle", "polygon"))
+    assert one.anns
+    parts = []
+    for number, entry in other.anns.items():
+        assert isinstance(entry["segmentation"], list)
+        parts.append(len(entry["segmentation"]))
+        size_hw = one.anns[number]["segmentation"]["size"]
+        masks = [mask_of_segmentation(own["segmentation"], size_hw) for own in (entry, one.anns[number])]
+        assert np.array_equal(*masks)
+    assert max(parts) > 1  # an item that another one cuts in two
+
+
+def test_polygon_that_a_reader_would_misread_becomes_rle(
+    inputs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "garbage_synth.composite.annotate.mask_of_segmentation", lambda _, size_hw: np.zeros(size_hw, np.bool_)
+    )
+    run(inputs, tmp_path / "out", config=load_config(CompositeConfig, None, ["labels.segmentation=polygon"]))
+    entries = document(tmp_path / "out", "train")["annotations"]
+    assert all(isinstance(entry["segmentation"], dict) for entry in entries)
+
+
+@pytest.mark.parametrize("amodal", ["bbox", "mask"])
+def test_amodal_labels_hold_the_hidden_part(inputs: tuple[Path, Path], tmp_path: Path, amodal: str) -> None:
+    settings = [f"labels.amodal={amodal}", "placement.max_overlap=0.6", "placement.cut_fraction=0.5"]
+    run(inputs, tmp_path / "out", config=load_config(CompositeConfig, None, settings), count=12)
+    coco = COCO(str(tmp_path / "out/annotations/instances_train.json"))
+    hidden = outside = 0
+    for entry in coco.anns.values():
+        x, y, width, height = entry["amodal_bbox"]
+        left, top, wide, high = entry["bbox"]
+        assert x <= left
+        assert y <= top
+        assert x + width >= left + wide
+        assert y + height >= top + high
+        image = coco.imgs[entry["image_id"]]
+        leaves = x < 0 or y < 0 or x + width > image["width"] or y + height > image["height"]
+        assert leaves == entry["truncated"]
+        outside += leaves
+        assert ("amodal_segmentation" in entry) == (amodal == "mask")
+        if amodal == "mask":
+            size_hw = (image["height"], image["width"])
+            whole, seen = (mask_of_segmentation(entry[key], size_hw) for key in ("amodal_segmentation", "segmentation"))
+            assert not (seen & ~whole).any()
+            hidden += np.count_nonzero(whole) - np.count_nonzero(seen)
+            if not entry["truncated"]:
+                assert np.count_nonzero(whole) * entry["visible_fraction"] == pytest.approx(entry["area"], abs=1)
+                assert whole.any(axis=0).argmax() == x
+    assert outside
+    assert hidden or amodal == "bbox"
+
+
+def test_annotations_say_how_the_item_lies(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    run(inputs, tmp_path / "out")
+    scene = json.loads((tmp_path / "out/scenes.jsonl").read_text(encoding="utf-8").splitlines()[0])["scene"]
+    for entry in document(tmp_path / "out", "train")["annotations"]:
+        if entry["image_id"] == 1:
+            placement = scene["placements"][entry["z"]]
+            assert placement["crop_id"] == entry["crop_id"]
+            assert entry["pose"]["center_px"] == placement["center_xy_px"]
+            for key in ("angle_deg", "flipped", "scale"):
+                assert entry["pose"][key] == placement[key]
+
+
+def test_uneven_classes_are_told_of_in_large_sets(
+    inputs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("garbage_synth.stages.composite.BALANCED_ITEMS", 10)
+    few = load_config(CompositeConfig, None, ["placement.max_overlap=0"])
+    summary = run(inputs, tmp_path / "out", count=12, config=few)
+    assert summary.numbers["largest_class_deviation"]["train"] > 0.02
+    assert any("share of a class" in warning for warning in summary.warnings)
+
+
+def test_pictures_to_make_are_never_listed(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    from garbage_synth.stages.composite import _units
+    from garbage_synth.stages.composite_plan import Plan
+
+    plan = Plan({"train": 10**12, "val": 1}, {}, {}, ())
+    units = _units(plan, tmp_path, False)
+    assert [next(units) for _ in range(2)] == [("train", 0), ("train", 1)]
