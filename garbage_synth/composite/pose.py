@@ -54,14 +54,15 @@ def _draw_deform(config: DeformConfig, facts: CropFacts, rng: np.random.Generato
     """How one item is bent, or None."""
     strength = config.class_strength.get(facts.crop.category, 1.0)
     seed = int(rng.integers(2**63))
-    if rng.random() >= config.probability or strength == 0:
+    if rng.random() >= config.probability:
         return None
     rng = np.random.default_rng(seed)  # its own, so that what is drawn after it does not depend on it
     u = rng.random(7)
     bend = min(config.bend_deg * strength, 90.0) * (2 * u[2] - 1)
-    dents = int(rng.integers(config.dents[0], config.dents[1] + 1))
+    dents = int(rng.integers(config.dents[0], config.dents[1] + 1)) if strength else 0
+    ripples = RIPPLES if config.ripple * strength else 0
     deform = Deform(
-        tilt_deg=round(min(config.tilt_deg * strength, 35.0) * float(u[0]), 2),
+        tilt_deg=round(config.tilt_deg * float(u[0]), 2),
         tilt_axis_deg=round(360 * float(u[1]), 1),
         bend_deg=round(float(bend), 2),
         bend_axis_deg=round(facts.long_axis_deg + 20 * float(u[3] - 0.5), 1),
@@ -69,9 +70,10 @@ def _draw_deform(config: DeformConfig, facts: CropFacts, rng: np.random.Generato
         crush_deg=round(180 * float(u[5]), 1),
         crush_at=round(float(u[6]) - 0.5, 3),
         dents=tuple(_draw_dent(config.dent_depth * strength, facts, rng) for _ in range(dents)),
-        ripples=tuple(_draw_ripple(config.ripple * strength, rng) for _ in range(RIPPLES if config.ripple else 0)),
+        ripples=tuple(_draw_ripple(config.ripple * strength, rng) for _ in range(ripples)),
     )
-    return None if deform == Deform() else deform
+    rigid = not (deform.bend_deg or deform.crush or dents or ripples)
+    return None if rigid and not deform.tilt_deg else deform
 
 
 def _draw_dent(depth: float, facts: CropFacts, rng: np.random.Generator) -> tuple[float, float, float, float, float]:

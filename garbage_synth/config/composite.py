@@ -165,7 +165,9 @@ class DeformConfig(StageConfig):
         default=0.008, description="Largest amplitude of ripples as a fraction of the crop's longer side."
     )
     class_strength: dict[str, Annotated[float, Field(ge=0, le=2)]] = Field(
-        default={}, description="Factor on all of these per class, e.g. {glass: 0, paper: 1.5}; 0 = rigid."
+        default={},
+        description="Factor on bend, crush, dents and ripple per class, e.g. {glass: 0, paper: 1.5}; 0 = rigid, which "
+        "can still be tilted.",
     )
 
 

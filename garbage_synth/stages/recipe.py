@@ -46,7 +46,7 @@ _COMMANDS = {
     command.name: command
     for command in (
         Command("segment", ("photos", "boxes"), "segment.SegmentConfig"),
-        Command("composite", ("crops", "backgrounds"), "composite.CompositeConfig"),
+        Command("composite", ("crops", "backgrounds", "distractors"), "composite.CompositeConfig"),
         Command("train-gan", ("synthetic", "real"), "gan.GanConfig"),
         Command("refine", ("dataset", "generator"), "refine.RefineConfig"),
         Command("export", ("dataset",)),

@@ -2,7 +2,6 @@
 
 import math
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -118,13 +117,12 @@ def test_nothing_folds(seed: int) -> None:
 @given(st.integers(0, 10_000), st.floats(0, 360))
 def test_nothing_is_cut_off(seed: int, angle_deg: float) -> None:
     deform = drawn(seed)
-    usual = in_frame(bent(deform, angle_deg=angle_deg))
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warp_module, "NODE_PX", 1)  # the nodes lie elsewhere in a larger patch
+        usual = in_frame(bent(deform, angle_deg=angle_deg))
         patch.setattr(warp_module, "largest_shift", lambda own: 1.5 * largest_shift(own) + 0.2)
         generous = in_frame(bent(deform, angle_deg=angle_deg))
-    for found, expected in zip(cv2.boundingRect(usual), cv2.boundingRect(generous), strict=True):
-        assert abs(found - expected) <= 2
-    assert np.count_nonzero(usual != generous) < 0.01 * np.count_nonzero(generous)
+    assert np.count_nonzero(usual != generous) <= 2
 
 
 @settings(max_examples=20, deadline=None)
@@ -151,5 +149,9 @@ def test_silhouette_moves_with_the_pixels() -> None:
 
 
 def test_rigid_classes_are_not_bent() -> None:
-    config = CompositeConfig.model_validate({"deform": {"probability": 1.0, "class_strength": {"can": 0}}})
+    settings_ = {"probability": 1.0, "class_strength": {"can": 0}}
+    tilted = drawn(0, {"deform": settings_})
+    assert tilted.tilt_deg > 0
+    assert (tilted.bend_deg, tilted.crush, tilted.dents, tilted.ripples) == (0, 0, (), ())
+    config = CompositeConfig.model_validate({"deform": {**settings_, "tilt_deg": 0}})
     assert draw_pose(config, FACTS, 1.0, np.random.default_rng(0)).deform is None
