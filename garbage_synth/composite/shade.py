@@ -54,12 +54,13 @@ def fit_light(patch: Patch, placement: Placement, facts: CropFacts, belt: BeltPi
     flat = float(field.max() - field.min()) < FLAT_FIELD
     if flat:
         gain = gain * float(field.mean())
-    levels = np.arange(256, dtype=np.float64)[:, None]
     if look.specular_fade:
-        knee = 255 * (1 + before) / 2
+        levels, knee = np.arange(256, dtype=np.float64)[:, None], 255 * (1 + before) / 2
         levels = np.minimum(levels, knee) + (1 - look.specular_fade) * np.maximum(levels - knee, 0)
-    table = np.clip(levels * gain[None, :], 0, 255)
-    rgb = cv2.LUT(patch.rgb, np.rint(table).astype(np.uint8).reshape(256, 1, 3))
+        table = np.clip(levels * gain[None, :], 0, 255)
+        rgb = cv2.LUT(patch.rgb, np.rint(table).astype(np.uint8).reshape(256, 1, 3))
+    else:
+        rgb = cv2.transform(patch.rgb, np.diag(gain))
     if not flat:
         scaled = cv2.resize(field, patch.alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
         steps = cv2.convertScaleAbs(scaled, alpha=128)

@@ -38,24 +38,26 @@ def crop_to_frame(placement: Placement, size_wh: tuple[int, int]) -> NDArray[np.
 
     Affine but for a tilted item. What `Deform` does beside the tilt comes before it.
     """
-    angle = math.radians(placement.angle_deg)
-    axis = math.radians(placement.squash_deg)
-    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    along = np.array([math.cos(axis), math.sin(axis)])
-    shorten = np.eye(2) - (1 - placement.squash) * np.outer(along, along)
-    mirror = np.diag([-1.0 if placement.flipped else 1.0, 1.0])
-    linear = placement.scale * (turn @ shorten @ mirror)
-    middle = np.array([size_wh[0] / 2, size_wh[1] / 2])
-    matrix = np.eye(3)
-    matrix[:2, :2] = linear
+    angle, axis = math.radians(placement.angle_deg), math.radians(placement.squash_deg)
+    cos, sin, along, across = math.cos(angle), math.sin(angle), math.cos(axis), math.sin(axis)
+    # shortened along the axis: 1 - (1 - squash) a a^T; written out, for numpy takes longer on four numbers
+    lost = 1 - placement.squash
+    xx, xy, yy = 1 - lost * along * along, -lost * along * across, 1 - lost * across * across
+    right, down = (-placement.scale if placement.flipped else placement.scale), placement.scale
+    matrix = np.array(
+        [
+            [right * (cos * xx - sin * xy), down * (cos * xy - sin * yy), 0.0],
+            [right * (sin * xx + cos * xy), down * (sin * xy + cos * yy), 0.0],
+            [0.0, 0.0, 1.0],
+        ]
+    )
     if placement.deform is not None and placement.deform.tilt_deg:
         half = max(size_wh) / 2
         matrix[:2, :2] *= half
         matrix = matrix @ tilt_matrix(placement.deform) @ np.diag([1 / half, 1 / half, 1.0])
-    matrix[:, 2] -= matrix[:, :2] @ middle
-    onto = np.eye(3)
-    onto[:2, 2] = placement.center_xy_px
-    return onto @ matrix
+    matrix[:, 2] -= matrix[:, :2] @ (size_wh[0] / 2, size_wh[1] / 2)  # from the middle of the crop ...
+    matrix[:2] += np.outer(placement.center_xy_px, matrix[2])  # ... to its place
+    return matrix
 
 
 def box_in_frame(
@@ -92,22 +94,22 @@ def resample(
         affine[:, :2] /= scale_xy
         return np.asarray(cv2.warpAffine(source, affine, size_wh, flags=cv2.INTER_LINEAR), np.uint8)
     width, height = size_wh
-    back = np.linalg.inv(matrix)
-    x = (np.arange(-1, -(-width // NODE_PX) + 1, dtype=np.float32) * NODE_PX + 0.5)[None, :]
-    y = (np.arange(-1, -(-height // NODE_PX) + 1, dtype=np.float32) * NODE_PX + 0.5)[:, None]
-    from_x, from_y, depth = (np.float32(row[0]) * x + np.float32(row[1]) * y + np.float32(row[2]) for row in back)
+    # Nodes lie in the middle of blocks of pixels, with a block more on every side; between them linearly, which is
+    # exact for all that is affine.
+    x = _nodes(width)[None, :]
+    y = _nodes(height)[:, None]
+    from_x, from_y, depth = (
+        np.float32(row[0]) * x + np.float32(row[1]) * y + np.float32(row[2]) for row in np.linalg.inv(matrix)
+    )
     half = max(facts.size_wh) / 2
     middle_x, middle_y = facts.size_wh[0] / 2, facts.size_wh[1] / 2
-    bent_x, bent_y = source_of(
-        (from_x / depth - np.float32(middle_x)) / np.float32(half),
-        (from_y / depth - np.float32(middle_y)) / np.float32(half),
-        placement.deform,
-    )
-    # node 1 is the first pixel's centre; between nodes linearly, which is exact for all that is affine
-    spread = np.array([[1 / NODE_PX, 0, 1], [0, 1 / NODE_PX, 1]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    bent_x, bent_y = source_of((from_x / depth - middle_x) / half, (from_y / depth - middle_y) / half, placement.deform)
     where = [
-        cv2.warpAffine((bent * half + middle) * scale + (offset_px - 0.5), spread, size_wh, flags=flags)
+        cv2.resize(
+            (bent * half + middle) * scale + (offset_px - 0.5),
+            (len(x[0]) * NODE_PX, len(y) * NODE_PX),
+            interpolation=cv2.INTER_LINEAR,
+        )[NODE_PX : NODE_PX + height, NODE_PX : NODE_PX + width]
         for bent, middle, scale in zip((bent_x, bent_y), (middle_x, middle_y), map(float, scale_xy), strict=True)
     ]
     return np.asarray(cv2.remap(source, where[0], where[1], cv2.INTER_LINEAR), np.uint8)
@@ -133,6 +135,11 @@ def warp(placement: Placement, facts: CropFacts, level: CropLevel) -> Patch:
     alpha = np.asarray(cv2.extractChannel(rgba, 3), np.uint8)
     silhouette = cv2.threshold(alpha if solid is None else solid, 127, 255, cv2.THRESH_BINARY)[1]
     return Patch(rgb, alpha, silhouette.astype(np.uint8, copy=False), x0, y0)
+
+
+def _nodes(side_px: int) -> NDArray[np.float32]:
+    """Where the nodes along a side lie, in pixels from its first edge."""
+    return (np.arange(-1, -(-side_px // NODE_PX) + 1, dtype=np.float32) + np.float32(0.5)) * np.float32(NODE_PX)
 
 
 def _cells(side_px: int) -> int:
