@@ -310,3 +310,23 @@ def test_pixels_are_read_once_and_forgotten_beyond_the_budget(monkeypatch: pytes
     assert stock.reads == ["can/a", "can/b", "can/a"]
     with pytest.raises(ValueError, match="fitted"):
         Stock({"can/a": box_rgba()}).assets.belt("belt", (99, 99))
+
+
+@pytest.mark.parametrize("size_wh", [(1, 1), (1, 40), (3, 2), (700, 500)])
+@pytest.mark.parametrize("blend", ["none", "feather", "gaussian", "poisson", "pyramid"])
+@pytest.mark.parametrize(
+    "deform",
+    [None, Deform(tilt_deg=20.0, bend_deg=30.0, crush=0.3, dents=((0.0, -1.0, 0.0, 0.1, 0.3),))],
+    ids=["rigid", "bent"],
+)
+def test_specks_and_crops_larger_than_the_frame(size_wh: tuple[int, int], blend: str, deform: Deform | None) -> None:
+    stock = Stock({"can/a": box_rgba(*size_wh)})
+    scale = 3.0 if size_wh == (1, 1) else 1.0
+    spec = scene(placed("can/a", (60.5, 50.5), scale=scale, blend=blend, deform=deform, height_px=2.0))
+    (item,) = render(spec, stock.assets).instances
+    assert item.area_px == np.count_nonzero(item.mask)
+    assert item.truncated == (size_wh == (700, 500))
+    if size_wh == (700, 500):
+        assert item.mask.all()
+    elif item.area_px:
+        assert item.mask[40:61, 50:71].any() or size_wh == (1, 40)
