@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from garbage_synth.core.progress import NullProgress, Progress, StageSummary
     from garbage_synth.errors import GarbageSynthError
+    from garbage_synth.stages.check_labels import check_labels
     from garbage_synth.stages.composite import composite
     from garbage_synth.stages.export import export
     from garbage_synth.stages.frames import frames
@@ -29,6 +30,7 @@ __all__ = [
     "NullProgress",
     "Progress",
     "StageSummary",
+    "check_labels",
     "composite",
     "export",
     "frames",
