@@ -12,7 +12,7 @@ class InventedConfig(StageConfig):
 
     margin_px: int = Field(24, ge=0, le=1000, description="distance to every item, pixels: their shadows are no news")
     min_score: float = Field(
-        3.0, gt=0, allow_inf_nan=False, description="new structure that is listed, in spreads of the frame's own"
+        5.0, gt=0, allow_inf_nan=False, description="new structure that is listed, in spreads of the frame's own"
     )
     min_area_px: int = Field(120, ge=1, description="smallest region that is listed, pixels")
     max_count: int = Field(5, ge=0, le=1000, description="regions that are listed for a picture, highest score first")
@@ -31,7 +31,10 @@ class FidelityConfig(StageConfig):
         8.0, gt=0, allow_inf_nan=False, description="an item's local variance over the belt's from which it counts half"
     )
     min_likeness: float = Field(
-        0.37, ge=0, le=1, description="likeness (correlation of item and rewritten picture) below which it is gone"
+        0.35, ge=0, le=1, description="likeness (correlation of item and rewritten picture) below which it is gone"
+    )
+    min_contrast: float = Field(
+        0.2, ge=0, le=1, description="part of an item's contrast below which likeness fades: slow light has shape too"
     )
     present_likeness: float = Field(
         0.55, ge=0, le=1, description="part of an item's best likeness from which a place of it is still drawn"

@@ -136,22 +136,12 @@ def _judge(
         x0, y0, x1, y1 = item.window
         left[y0:y1, x0:x1] = drawn
     moved = motion.carry(left)
-    extent, extent_before = box_of_mask(moved), box_of_mask(mask)
-    if extent is None or extent_before is None:  # moved out of the frame
+    box, box_before = box_of_mask(moved), box_of_mask(mask)
+    if box is None or box_before is None:  # moved out of the frame
         return dropped
-    box = _moved_box(extent_before, motion, mask.shape) if label.mask is None and whole else extent
-    if whole and _iou(box, extent_before) >= config.unchanged_iou:
+    if whole and _iou(box, box_before) >= config.unchanged_iou:
         return replace(dropped, status="accepted")
     return replace(dropped, status="adjusted", box_xyxy=box, mask=None if label.mask is None else moved)
-
-
-def _moved_box(box: Box, motion: Similarity, size_hw: tuple[int, ...]) -> Box:
-    """A box whose middle and sides follow the motion; it does not grow by a turn, whose item is unknown inside it."""
-    x0, y0, x1, y1 = box
-    x, y = motion((x0 + x1) / 2, (y0 + y1) / 2)
-    half_width, half_height = motion.scale * (x1 - x0) / 2, motion.scale * (y1 - y0) / 2
-    height, width = size_hw
-    return max(0.0, x - half_width), max(0.0, y - half_height), min(width, x + half_width), min(height, y + half_height)
 
 
 def _iou(first: Box, second: Box) -> float:

@@ -47,6 +47,7 @@ class ItemSignal:
         sigma = self._config.window_sigma_px
         mean = cv2.GaussianBlur(fetched, (0, 0), sigma)
         variance = np.maximum(cv2.GaussianBlur(fetched * fetched, (0, 0), sigma) - mean * mean, 0)
+        variance = np.maximum(variance, self._config.min_contrast**2 * self._variance)
         covariance = cv2.GaussianBlur(self.signal * fetched, (0, 0), sigma) - self._mean * mean
         local = covariance / np.sqrt((self._variance + STEP_VARIANCE) * (variance + STEP_VARIANCE))
         total = float(self.weight.sum())
