@@ -102,15 +102,20 @@ def measure(frames: Iterable[SimulatedFrame], check: LabelCheck) -> dict[str, An
         milliseconds.setdefault(frame.scene_set, []).append(1000 * (time.process_time() - began))
         outcomes += [outcome(frame, item, own) for item, own in zip(frame.items, verdict.verdicts, strict=True)]
         left = [label(item.after) for item in frame.items if item.after.any()]
-        new = [item.before for item in frame.items if item.fate == "gone"]
-        regions = check(frame.after_rgb, frame.before_rgb, left).invented
-        hits = [[bool(mask[y0:y1, x0:x1].any()) for x0, y0, x1, y1 in (r.box_xyxy for r in regions)] for mask in new]
-        invented["items"] += len(new)
-        invented["found"] += sum(any(own) for own in hits)
-        invented["first"] += sum(any(own[: len(new)]) for own in hits)
+        regions = [region.box_xyxy for region in check(frame.after_rgb, frame.before_rgb, left).invented]
+        gone = [_touched(item.before, regions) for item in frame.items if item.fate == "gone"]
+        whole_again = [_touched(item.before, regions) for item in frame.items if item.fate == "partly"]
+        invented["items"] += len(gone)
+        invented["found"] += sum(any(own) for own in gone)
+        invented["first"] += sum(any(own[: len(gone)]) for own in gone)
         invented["frames"] += 1
-        invented["false"] += sum(not any(own[index] for own in hits) for index in range(len(regions)))
+        invented["false"] += sum(not any(own[index] for own in gone + whole_again) for index in range(len(regions)))
     return {"outcomes": outcomes, "milliseconds": milliseconds, "invented": invented}
+
+
+def _touched(mask: NDArray[np.bool_], boxes: Sequence[tuple[int, int, int, int]]) -> list[bool]:
+    """Which of the boxes hold a pixel of the mask."""
+    return [bool(mask[y0:y1, x0:x1].any()) for x0, y0, x1, y1 in boxes]
 
 
 def rates(outcomes: Sequence[Outcome]) -> dict[str, Any]:
