@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from garbage_synth.core.progress import NullProgress, Progress, StageSummary
     from garbage_synth.errors import GarbageSynthError
     from garbage_synth.stages.belt import belt
+    from garbage_synth.stages.check_labels import check_labels
     from garbage_synth.stages.composite import composite
     from garbage_synth.stages.export import export
     from garbage_synth.stages.frames import frames
@@ -31,6 +32,7 @@ __all__ = [
     "Progress",
     "StageSummary",
     "belt",
+    "check_labels",
     "composite",
     "export",
     "frames",

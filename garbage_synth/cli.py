@@ -433,6 +433,49 @@ def belt(
     _execute(work, as_json=as_json)
 
 
+@app.command("check-labels")
+def check_labels(
+    before: Annotated[Path, typer.Argument(help="Dataset with the labels and the pictures they were made for.")],
+    after: Annotated[Path, typer.Argument(help="Folder of the same pictures, rewritten.")],
+    fail_below: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(metavar="RATE", help="Exit 1 where a smaller part of labels holds (0..1).", show_default=False),
+    ] = None,
+    report: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="FILE.json", help="Write every verdict.", show_default=False),
+    ] = None,
+    sheet: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="FILE.jpg", help="Draw the worst pictures, before and after.", show_default=False),
+    ] = None,
+    workers: Workers = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files of --report and --sheet.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Do the labels still hold after the pictures were rewritten?"""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.config.fidelity import FidelityConfig
+        from garbage_synth.stages.check_labels import check_labels as stage
+
+        return stage(
+            before,
+            after,
+            fail_below=fail_below,
+            report=report,
+            sheet=sheet,
+            config=_load(FidelityConfig, config, settings),
+            workers=workers,
+            overwrite=overwrite,
+            progress=progress,
+        )
+
+    _execute(work, as_json=as_json)
+
+
 def main() -> None:
     """The entry point: exit 0 done, 1 failed, 2 wrong usage or input, 130 interrupted."""
     try:

@@ -19,7 +19,6 @@ MAX_LIGHTNESS_SHIFT = 16.0  # CIE L: enough to sit in the picture, too little to
 MAX_COLOUR_SHIFT = 10.0
 GAIN_LIMITS = (0.5, 1.6)
 FLAT_FIELD = 0.02  # a field that varies less within an item is one number
-CAST_STEPS = 3
 CONTACT_ASIDE = 0.8  # the rim is moved by so many of its sigmas away from the light: on the lit side it almost vanishes
 
 
@@ -86,10 +85,9 @@ def cast_shadow(patch: Patch, placement: Placement, opacity: float, light: Light
     height, width = (side // CELL_PX for side in patch.alpha.shape)
     small = cv2.resize(patch.silhouette, (width, height), interpolation=cv2.INTER_AREA)
     ground = cv2.copyMakeBorder(small, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=0)
-    thrown = ground
-    for step in range(1, CAST_STEPS + 1):
-        part = step / CAST_STEPS
-        thrown = cv2.max(thrown, _moved(ground, dx * part, dy * part))
+    # the silhouette at 0, 1/3, 2/3 and 1 of the way, by two moves instead of three
+    thrown = cv2.max(ground, _moved(ground, dx / 3, dy / 3))
+    thrown = cv2.max(thrown, _moved(thrown, 2 * dx / 3, 2 * dy / 3))
     cast = _blurred(thrown, cast_sigma)
     contact = _blurred(_moved(ground, aside * math.cos(direction), aside * math.sin(direction)), contact_sigma)
     # Light left = (1 - cast) (1 - contact). The rim's blur is half dark at the edge itself; doubled it is dark there.

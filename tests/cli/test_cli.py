@@ -63,6 +63,7 @@ COMMANDS = {
     "refine": ("d --generator g --out o --direction real-to-synthetic --device cpu", True),
     "export": ("d --format yolo --out o", True),
     "validate": ("d", False),
+    "check-labels": ("b a --fail-below 0.9 --report r.json --sheet s.jpg --workers 2 --overwrite", False),
     "report": ("d e --out o.html --pictures 3", False),
     "frames": ("v.mp4 --out o --every 2.5 --median p.jpg", True),
     "belt": ("b c.jpg --mm-per-px 0.5 --travel-deg 90 --overlay o", True),

@@ -1,0 +1,254 @@
+"""`check-labels`: do the labels of a dataset still hold for the same pictures, rewritten?"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from garbage_synth.config.fidelity import FidelityConfig
+from garbage_synth.core.masks import mask_of_segmentation, rle_of_mask
+from garbage_synth.core.progress import NullProgress, Progress, StageSummary
+from garbage_synth.core.types import Annotation
+from garbage_synth.errors import InputError, OutputExistsError
+from garbage_synth.fidelity.check import LabelCheck
+from garbage_synth.fidelity.sheet import contact_sheet, draw_verdict
+from garbage_synth.fidelity.verdicts import FrameVerdict, Label
+from garbage_synth.io.atomic import write_bytes, write_json
+from garbage_synth.io.dataset import SplitFiles, read_dataset, split_files
+from garbage_synth.io.images import encode_jpeg, image_size, read_rgb
+from garbage_synth.run.local import available_workers, map_unordered
+
+__all__ = ["check_labels"]
+
+STATUSES = ("accepted", "adjusted", "dropped")
+SHEET_PICTURES = 12
+PICTURES_PER_WORKER = 4  # fewer are checked sooner than a process starts
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """One picture before and after, with the annotations to check."""
+
+    index: int
+    split: str
+    file_name: str
+    before: Path
+    after: Path
+    annotations: tuple[Annotation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """The verdict on one picture as JSON, and what the summary and the sheet need of it."""
+
+    index: int
+    document: dict[str, Any]
+    rank: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _CheckPicture:
+    """_Picture -> _Report, in a worker process."""
+
+    check: LabelCheck
+
+    def __call__(self, picture: _Picture) -> _Report:
+        """The verdict on one picture. Raises InputError for a picture or a segmentation that cannot be read."""
+        _, verdict = _verdict(picture, self.check)
+        items = []
+        for annotation, own in zip(picture.annotations, verdict.verdicts, strict=True):
+            entry: dict[str, Any] = {
+                "drawn": round(own.drawn, 4),
+                "e": round(own.e, 4),
+                "id": annotation.id,
+                "q": round(own.q, 4),
+                "shift_px": round(own.shift_px, 3),
+                "status": own.status,
+            }
+            if own.status == "adjusted":
+                x0, y0, x1, y1 = own.box_xyxy
+                entry["bbox"] = [round(value, 3) for value in (x0, y0, x1 - x0, y1 - y0)]
+                if own.mask is not None:
+                    entry["segmentation"] = rle_of_mask(own.mask)
+            items.append(entry)
+        document = {
+            "file_name": picture.file_name,
+            "invented": [{"box_xyxy": list(own.box_xyxy), "score": own.score} for own in verdict.invented],
+            "items": items,
+            "split": picture.split,
+            "status": verdict.status,
+        }
+        dropped = sum(own.status == "dropped" for own in verdict.verdicts)
+        least = min((own.e for own in verdict.verdicts), default=1.0)
+        return _Report(picture.index, document, (-dropped / max(1, len(items)), least))
+
+
+def check_labels(
+    before: Path,
+    after: Path,
+    *,
+    fail_below: float | None = None,
+    report: Path | None = None,
+    sheet: Path | None = None,
+    config: FidelityConfig | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> StageSummary:
+    """Check each label of `before` in the picture of the same name in `after`, which is what a generator made of it.
+
+    before: a dataset. after: a dataset of the same file names, or a folder of them; its own labels are not looked at.
+    fail_below: the summary is not ok (exit 1) where the part of labels that hold as they are (numbers["hold"], 0..1) is
+    smaller. report: JSON file with the verdict on each item, with box and mask where they have to move. sheet: JPEG of
+    the worst pictures, before and after. workers: None = one per core; never changes the outcome. Crowd regions are not
+    checked. Neither dataset is changed.
+
+    Raises InputError where a picture is missing in `after` or has another size, before any is checked, and
+    OutputExistsError where report or sheet exist and overwrite is not given.
+    """
+    progress = progress or NullProgress()
+    config = config or FidelityConfig()
+    workers = available_workers() if workers is None else workers
+    if fail_below is not None and not 0 <= fail_below <= 1:
+        raise InputError(f"fail-below is {fail_below}, expected a part of the labels, 0 to 1")
+    if workers < 0:
+        raise InputError(f"workers is {workers}, expected 0 or more (0 and 1 work in this process)")
+    for out in (report, sheet):
+        if out is not None:
+            _refuse_loss(out, (before, after), overwrite)
+    pictures, crowds = _pictures(before, after)
+    check = LabelCheck(config)
+    progress.start("checking labels", len(pictures))
+    reports: list[_Report] = []
+    for own in map_unordered(
+        _CheckPicture(check), pictures, workers=min(workers, len(pictures) // PICTURES_PER_WORKER)
+    ):
+        reports.append(own)
+        progress.advance()
+    reports.sort(key=lambda own: own.index)
+    numbers = _numbers(reports)
+    warnings = _warnings(numbers, crowds)
+    for warning in warnings:
+        progress.message(f"warning: {warning}")
+    if report is not None:
+        pages = [own.document for own in reports]
+        write_json(
+            report, {"config": config.model_dump(mode="json"), "numbers": numbers, "pictures": pages}, compact=True
+        )
+    if sheet is not None:
+        _write_sheet(sheet, pictures, reports, check)
+    ok = fail_below is None or numbers["hold"] >= fail_below
+    return StageSummary("check-labels", report, numbers, warnings, open_file=sheet, ok=ok)
+
+
+def _pictures(before: Path, after: Path) -> tuple[list[_Picture], int]:
+    """(all pictures, number of crowd regions), every file seen to be there and of the same size."""
+    dataset = read_dataset(before)
+    if not after.is_dir():
+        raise InputError(f"{after}: no such folder; expected the rewritten pictures of {before}")
+    files = split_files(before)
+    found: list[_Picture] = []
+    crowds = 0
+    for name, split in dataset.splits.items():
+        rewritten = _folders(after, name, files[name])
+        own: dict[int, list[Annotation]] = {record.id: [] for record in split.images}
+        for annotation in split.annotations:
+            if annotation.iscrowd:
+                crowds += 1
+            else:
+                own[annotation.image_id].append(annotation)
+        for record in split.images:
+            pair = files[name].locate(record.file_name), rewritten.locate(record.file_name)
+            sizes = [image_size(path) for path in pair]
+            if sizes[0] != sizes[1]:
+                raise InputError(f"picture {pair[1]} is {_size(sizes[1])} pixels, {pair[0]} is {_size(sizes[0])}")
+            if sizes[0] != (record.width, record.height):
+                raise InputError(
+                    f"picture {pair[0]} is {_size(sizes[0])} pixels, its labels were made for "
+                    f"{record.width}x{record.height}; garbage-synth validate lists all defects"
+                )
+            found.append(_Picture(len(found), name, record.file_name, *pair, tuple(own[record.id])))
+    if not found:
+        raise InputError(f"dataset {before} lists no picture")
+    return found, crowds
+
+
+def _folders(root: Path, split: str, files: SplitFiles) -> SplitFiles:
+    """Where the rewritten pictures of a split may lie."""
+    candidates = (root / "images" / split, root / split, root / "images", root)
+    return SplitFiles(files.annotations, tuple(folder for folder in candidates if folder.is_dir()))
+
+
+def _verdict(picture: _Picture, check: LabelCheck) -> tuple[tuple[Label, ...], FrameVerdict]:
+    before_rgb, after_rgb = read_rgb(picture.before), read_rgb(picture.after)
+    height, width = before_rgb.shape[:2]
+    labels = tuple(_label(annotation, (height, width), picture) for annotation in picture.annotations)
+    return labels, check(before_rgb, after_rgb, labels)
+
+
+def _label(annotation: Annotation, size_hw: tuple[int, int], picture: _Picture) -> Label:
+    x, y, width, height = annotation.bbox_xywh
+    box = x, y, x + width, y + height
+    if not annotation.segmentation:
+        return Label(box)
+    try:
+        return Label(box, mask_of_segmentation(annotation.segmentation, size_hw))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"annotation {annotation.id} of picture {picture.before}: {error}") from error
+
+
+def _numbers(reports: Sequence[_Report]) -> dict[str, Any]:
+    items = [item for own in reports for item in own.document["items"]]
+    status = Counter(item["status"] for item in items)
+    shifts = [item["shift_px"] for item in items if item["status"] != "dropped"]
+    return {
+        "pictures": len(reports),
+        "pictures_rejected": sum(own.document["status"] == "rejected" for own in reports),
+        "labels": {name: status[name] for name in STATUSES},
+        "hold": round(status["accepted"] / len(items), 4) if items else 1.0,
+        "hold_or_adjustable": round(1 - status["dropped"] / len(items), 4) if items else 1.0,
+        "shift_px": {
+            "median": round(float(np.median(shifts)), 2) if shifts else 0.0,
+            "largest": max(shifts, default=0.0),
+        },
+        "invented": sum(len(own.document["invented"]) for own in reports),
+    }
+
+
+def _warnings(numbers: dict[str, Any], crowds: int) -> tuple[str, ...]:
+    warnings = []
+    if numbers["pictures_rejected"]:
+        warnings.append(
+            f"{numbers['pictures_rejected']} of {numbers['pictures']} pictures lost too many of their items"
+        )
+    if crowds:
+        warnings.append(f"{crowds} crowd regions were not checked")
+    return tuple(warnings)
+
+
+def _write_sheet(out: Path, pictures: Sequence[_Picture], reports: Sequence[_Report], check: LabelCheck) -> None:
+    """The worst pictures, worst first; they are checked once more, which gives the same verdicts."""
+    rows = []
+    for own in sorted(reports, key=lambda own: (own.rank, own.index))[:SHEET_PICTURES]:
+        picture = pictures[own.index]
+        labels, verdict = _verdict(picture, check)
+        title = f"{picture.split}/{picture.file_name}: {verdict.status}"
+        rows.append(draw_verdict(read_rgb(picture.before), read_rgb(picture.after), labels, verdict, title))
+    write_bytes(out, encode_jpeg(contact_sheet(rows), 90))
+
+
+def _refuse_loss(out: Path, datasets: Sequence[Path], overwrite: bool) -> None:
+    for root in datasets:
+        if out.resolve().is_relative_to(root.resolve()):
+            raise InputError(f"output {out} lies inside {root}; choose another place")
+    if out.is_dir():
+        raise InputError(f"output {out} is a folder, a file was expected")
+    if out.exists() and not overwrite:
+        raise OutputExistsError(f"output {out} exists; give --overwrite to replace it, or another name")
+
+
+def _size(size_wh: tuple[int, int]) -> str:
+    return f"{size_wh[0]}x{size_wh[1]}"
