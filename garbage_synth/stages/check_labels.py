@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from garbage_synth.config.fidelity import FidelityConfig
-from garbage_synth.core.masks import mask_of_segmentation, rle_of_mask
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
 from garbage_synth.core.types import Annotation
 from garbage_synth.errors import InputError, OutputExistsError
@@ -20,6 +19,7 @@ from garbage_synth.io.atomic import write_bytes, write_json
 from garbage_synth.io.dataset import SplitFiles, read_dataset, split_files
 from garbage_synth.io.images import encode_jpeg, image_size, read_rgb
 from garbage_synth.run.local import available_workers, map_unordered
+from garbage_synth.stages.label_verdicts import frame_entry, labels_of
 
 __all__ = ["check_labels"]
 
@@ -58,32 +58,11 @@ class _CheckPicture:
     def __call__(self, picture: _Picture) -> _Report:
         """The verdict on one picture. Raises InputError for a picture or a segmentation that cannot be read."""
         _, verdict = _verdict(picture, self.check)
-        items = []
-        for annotation, own in zip(picture.annotations, verdict.verdicts, strict=True):
-            entry: dict[str, Any] = {
-                "drawn": round(own.drawn, 4),
-                "e": round(own.e, 4),
-                "id": annotation.id,
-                "q": round(own.q, 4),
-                "shift_px": round(own.shift_px, 3),
-                "status": own.status,
-            }
-            if own.status == "adjusted":
-                x0, y0, x1, y1 = own.box_xyxy
-                entry["bbox"] = [round(value, 3) for value in (x0, y0, x1 - x0, y1 - y0)]
-                if own.mask is not None:
-                    entry["segmentation"] = rle_of_mask(own.mask)
-            items.append(entry)
-        document = {
-            "file_name": picture.file_name,
-            "invented": [{"box_xyxy": list(own.box_xyxy), "score": own.score} for own in verdict.invented],
-            "items": items,
-            "split": picture.split,
-            "status": verdict.status,
-        }
+        entry = frame_entry(verdict, picture.annotations)
+        document = {"file_name": picture.file_name, "split": picture.split, **entry}
         dropped = sum(own.status == "dropped" for own in verdict.verdicts)
         least = min((own.e for own in verdict.verdicts), default=1.0)
-        return _Report(picture.index, document, (-dropped / max(1, len(items)), least))
+        return _Report(picture.index, document, (-dropped / max(1, len(verdict.verdicts)), least))
 
 
 def check_labels(
@@ -185,19 +164,8 @@ def _folders(root: Path, split: str, files: SplitFiles) -> SplitFiles:
 def _verdict(picture: _Picture, check: LabelCheck) -> tuple[tuple[Label, ...], FrameVerdict]:
     before_rgb, after_rgb = read_rgb(picture.before), read_rgb(picture.after)
     height, width = before_rgb.shape[:2]
-    labels = tuple(_label(annotation, (height, width), picture) for annotation in picture.annotations)
+    labels = labels_of(picture.annotations, (height, width), str(picture.before))
     return labels, check(before_rgb, after_rgb, labels)
-
-
-def _label(annotation: Annotation, size_hw: tuple[int, int], picture: _Picture) -> Label:
-    x, y, width, height = annotation.bbox_xywh
-    box = x, y, x + width, y + height
-    if not annotation.segmentation:
-        return Label(box)
-    try:
-        return Label(box, mask_of_segmentation(annotation.segmentation, size_hw))
-    except (ValueError, TypeError) as error:
-        raise InputError(f"annotation {annotation.id} of picture {picture.before}: {error}") from error
 
 
 def _numbers(reports: Sequence[_Report]) -> dict[str, Any]:
