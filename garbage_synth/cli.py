@@ -238,6 +238,12 @@ def refine(
     direction: Annotated[
         str, typer.Option(metavar="synthetic-to-real|real-to-synthetic", help="Which generator of a run.")
     ] = "synthetic-to-real",
+    on_drift: Annotated[
+        str, typer.Option(metavar="adjust|drop|keep|fail", help="What becomes of labels that no longer hold.")
+    ] = "adjust",
+    drop_rejected: Annotated[
+        bool, typer.Option("--drop-rejected", help="Leave images out that lost too many items, instead of the old one.")
+    ] = False,
     device: Device = "auto",
     precision: Precision = "auto",
     config: ConfigFile = None,
@@ -247,7 +253,7 @@ def refine(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Rewrite a dataset by a trained generator; the labels stay."""
+    """Rewrite a dataset by a trained generator; every label is checked."""
 
     def work(progress: Progress) -> StageSummary:
         from garbage_synth.config.refine import RefineConfig
@@ -258,6 +264,8 @@ def refine(
             generator,
             out,
             direction=direction,
+            on_drift=on_drift,
+            drop_rejected=drop_rejected,
             device=device,
             precision=precision,
             config=_load(RefineConfig, config, settings),

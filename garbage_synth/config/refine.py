@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from garbage_synth.config.base import StageConfig
+from garbage_synth.config.fidelity import FidelityConfig
 
 __all__ = ["RefineConfig"]
 
@@ -12,7 +13,9 @@ class RefineConfig(StageConfig):
 
     jpeg_quality: int = Field(95, ge=1, le=100, description="quality of rewritten JPEG pictures; PNG stays PNG")
     decode_threads: int = Field(2, ge=1, le=64, description="threads that read pictures ahead of the generator")
-    encode_threads: int = Field(2, ge=1, le=64, description="threads that write pictures behind the generator")
+    encode_threads: int | None = Field(
+        None, ge=1, le=1024, description="threads that check labels and write pictures; null = one per core"
+    )
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads that compute; null = one per core; 1 is best for small networks"
     )
@@ -21,3 +24,7 @@ class RefineConfig(StageConfig):
         gt=0,
         description="memory that one picture may take in the generator, GB; null = what is free at the start",
     )
+    check: bool = Field(
+        True, description="compare every label with the rewritten picture; false carries labels over to the byte"
+    )
+    fidelity: FidelityConfig = FidelityConfig()

@@ -1,7 +1,6 @@
-"""`refine`: every picture of a dataset through a trained generator, at its own size, with the same labels."""
+"""`refine`: every picture of a dataset through a trained generator, at its own size, with labels that are checked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 from garbage_synth.config.base import dump_config
 from garbage_synth.config.refine import RefineConfig
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
-from garbage_synth.core.types import Dataset
+from garbage_synth.core.types import Annotation, Dataset
 from garbage_synth.errors import InputError
+from garbage_synth.fidelity.check import LabelCheck
 from garbage_synth.gan.device import (
     choose_device,
     choose_precision,
@@ -23,27 +23,20 @@ from garbage_synth.gan.device import (
     out_of_memory,
 )
 from garbage_synth.gan.generator_file import Direction, find_generator, load_generator, read_card
-from garbage_synth.io.atomic import write_bytes, write_json, write_text
-from garbage_synth.io.dataset import read_dataset, read_document, split_files, write_annotations
-from garbage_synth.io.images import encode_jpeg, encode_png, image_size, read_rgb
+from garbage_synth.io.atomic import write_json, write_text
+from garbage_synth.io.dataset import read_dataset, split_files
+from garbage_synth.io.images import image_size
 from garbage_synth.io.output import fingerprint, open_output
 from garbage_synth.io.resize import resize_rgb, short_side_wh
 from garbage_synth.refine.memory import free_bytes, refuse_oversize
 from garbage_synth.refine.overlap import overlapped
 from garbage_synth.refine.translate import Translator
+from garbage_synth.run.local import available_workers
+from garbage_synth.stages.label_verdicts import OnDrift
+from garbage_synth.stages.refine_join import join_labels, remove_records
+from garbage_synth.stages.refine_picture import FinishPicture, Picture, read_picture
 
 __all__ = ["refine"]
-
-_CARRIED_FILES = ("scenes.jsonl",)
-
-
-@dataclass(frozen=True, slots=True)
-class _Picture:
-    """One picture to rewrite: where it is read, where it is written, its size."""
-
-    source: Path
-    target: Path
-    size_wh: tuple[int, int]
 
 
 def refine(
@@ -52,6 +45,8 @@ def refine(
     out: Path,
     *,
     direction: str = "synthetic-to-real",
+    on_drift: str = "adjust",
+    drop_rejected: bool = False,
     device: str = "auto",
     precision: str = "auto",
     config: RefineConfig | None = None,
@@ -60,12 +55,19 @@ def refine(
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> StageSummary:
-    """Write `dataset` to `out` with every picture rewritten and every label as it was.
+    """Write `dataset` to `out` with every picture rewritten and every label checked against the new pixels.
 
     generator: a run folder of train-gan, of which the best averaged generator of `direction` is taken, else the
     averaged, else the raw one; or a generator file, which has a direction of its own. Pictures keep their names,
     sizes and kind (JPEG or PNG); annotations keep ids, boxes, masks and all further fields. A generator trained with
     --resize gets its pictures at that size, and they are scaled back after it.
+
+    on_drift: "adjust" moves labels by the measured motion and leaves those out whose item is gone; "drop" leaves both
+    out; "keep" never changes a label; "fail" neither, and the summary is not ok where one does not hold. Under adjust
+    and drop, a picture that lost too many of its items is rejected: it keeps its old pixels and labels, or, with
+    drop_rejected, is left out. What was found stands in `fidelity` of every annotation and picture, the rates in
+    stats.json, the worst pictures in label_check.jpg. A picture that cannot be decoded is left out, and the summary is
+    not ok.
     device: auto, cpu, cuda or cuda:<index>. precision: auto, fp32 or bf16.
 
     Raises InputError for a dataset or generator that cannot be used, a picture that is missing, of another size than
@@ -75,6 +77,13 @@ def refine(
     config = config or RefineConfig()
     if direction not in get_args(Direction):
         raise InputError(f"--direction {direction!r} is unknown; give {' or '.join(get_args(Direction))}")
+    if on_drift not in get_args(OnDrift):
+        raise InputError(f"--on-drift {on_drift!r} is unknown; give {', '.join(get_args(OnDrift))}")
+    if drop_rejected and (on_drift in ("keep", "fail") or not config.check):
+        cause = f"--on-drift {on_drift}" if config.check else "check=false"
+        raise InputError(f"--drop-rejected does nothing with {cause}, which rejects no picture; leave one of them out")
+    if on_drift != "adjust" and not config.check:
+        raise InputError(f"--on-drift {on_drift} does nothing with check=false; leave one of them out")
     chosen = choose_device(device)
     half = choose_precision(precision, chosen) == "bf16"
     weights = find_generator(generator, cast(Direction, direction))
@@ -101,9 +110,11 @@ def refine(
         out,
         stage="refine",
         identity={
-            "config": {"jpeg_quality": config.jpeg_quality},
+            "config": config.model_dump(mode="json", include={"check", "fidelity", "jpeg_quality"}),
             "dataset": fingerprint([dataset]),
             "direction": card.direction,
+            "drop_rejected": drop_rejected,
+            "on_drift": on_drift,
             "generator": fingerprint([weights]),
             "precision": precision,
         },
@@ -134,35 +145,50 @@ def refine(
         resize_in=None if card.resize_short_px is None else partial(_to_short_side, short_px=card.resize_short_px),
         resize_back=None if card.resize_short_px is None else resize_rgb,
     )
-    todo = [picture for picture in pictures if not (output.resuming and picture.target.is_file())]
+    finish = FinishPicture(
+        out,
+        LabelCheck(config.fidelity) if config.check else None,
+        cast(OnDrift, on_drift),
+        drop_rejected,
+        config.jpeg_quality,
+    )
+    todo = [picture for picture in pictures if not (output.resuming and finish.is_done(picture))]
     with computing_threads(config.threads):
         numbers["device"] = describe(chosen, "bf16" if half else "fp32")
         progress.message(
             f"rewriting {len(todo)} of {len(pictures)} pictures with {weights.name} on {numbers['device']}"
         )
-        _rewrite(todo, translator, config, progress)
+        _rewrite(todo, translator, finish, config, progress)
 
-    _carry_labels(dataset, loaded, out)
+    outcome = join_labels(dataset, loaded, out, pictures, cast(OnDrift, on_drift), drop_rejected)
+    numbers |= outcome.numbers
     write_json(
         out / "stats.json",
         {
-            "annotations": numbers["annotations"],
+            **outcome.numbers,
             "direction": card.direction,
             "generator": weights.name,
             "images": {name: len(split.images) for name, split in sorted(loaded.splits.items())},
-            "labels_checked": False,
+            "labels_checked": config.check,
             "steps_trained": card.steps,
         },
     )
     output.finish(numbers)
-    return StageSummary("refine", out, numbers, tuple(warnings), first)
+    remove_records(out)
+    for warning in outcome.warnings:
+        progress.message(f"warning: {warning}")
+    ok = not outcome.failed and (on_drift != "fail" or outcome.all_hold)
+    return StageSummary("refine", out, numbers, (*warnings, *outcome.warnings), first, ok)
 
 
-def _pictures(root: Path, dataset: Dataset, out: Path) -> list[_Picture]:
+def _pictures(root: Path, dataset: Dataset, out: Path) -> list[Picture]:
     """Every picture of the dataset, its header read."""
-    pictures: list[_Picture] = []
+    pictures: list[Picture] = []
     files = split_files(root)
     for name, split in dataset.splits.items():
+        own: dict[int, list[Annotation]] = {record.id: [] for record in split.images}
+        for annotation in split.annotations:
+            own[annotation.image_id].append(annotation)
         for record in split.images:
             source = files[name].locate(record.file_name)
             if source.suffix.lower() not in _ENCODED_SUFFIXES:
@@ -175,26 +201,15 @@ def _pictures(root: Path, dataset: Dataset, out: Path) -> list[_Picture]:
                     f"picture {source} is {size_wh[0]}x{size_wh[1]} pixels, its labels were made for "
                     f"{record.width}x{record.height}; garbage-synth validate lists all defects"
                 )
-            pictures.append(_Picture(source, out / "images" / name / record.file_name, size_wh))
+            target = out / "images" / name / record.file_name
+            pictures.append(Picture(source, target, size_wh, name, record.id, tuple(own[record.id])))
     if not pictures:
         raise InputError(f"dataset {root} lists no picture")
     return pictures
 
 
-def _carry_labels(root: Path, dataset: Dataset, out: Path) -> None:
-    """The labels of the dataset beside the new pictures: COCO files byte for byte where they are complete."""
-    formats = ("coco", "yolo") if (root / "data.yaml").is_file() or (root / "labels").is_dir() else ("coco",)
-    write_annotations(out, dataset, formats=formats)
-    for name, files in split_files(root).items():
-        if all("width" in image and "height" in image for image in read_document(files.annotations)["images"]):
-            write_bytes(out / "annotations" / f"instances_{name}.json", files.annotations.read_bytes())
-    for name in _CARRIED_FILES:
-        if (root / name).is_file():
-            write_bytes(out / name, (root / name).read_bytes())
-
-
 def _check_memory(
-    pictures: Sequence[_Picture],
+    pictures: Sequence[Picture],
     short_px: int | None,
     base_channels: int,
     half: bool,
@@ -208,21 +223,20 @@ def _check_memory(
     refuse_oversize(str(largest.source), size_wh, base_channels=base_channels, half=half, budget_bytes=budget)
 
 
-def _rewrite(pictures: Sequence[_Picture], translator: Translator, config: RefineConfig, progress: Progress) -> None:
-    def read(picture: _Picture) -> NDArray[np.uint8]:
-        return read_rgb(picture.source)
-
-    def write(picture: _Picture, image_rgb: NDArray[np.uint8]) -> None:
-        write_bytes(picture.target, _encode(picture.target, image_rgb, config.jpeg_quality))
+def _rewrite(
+    pictures: Sequence[Picture], translator: Translator, finish: FinishPicture, config: RefineConfig, progress: Progress
+) -> None:
+    def work(before: NDArray[np.uint8] | InputError) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | InputError:
+        return before if isinstance(before, InputError) else (before, translator(before))
 
     progress.start("refine", len(pictures))
     done = overlapped(
         pictures,
-        read=read,
-        work=translator,
-        write=write,
+        read=read_picture,
+        work=work,
+        write=finish,
         read_threads=config.decode_threads,
-        write_threads=config.encode_threads,
+        write_threads=config.encode_threads or available_workers(),
     )
     try:
         for _ in done:
@@ -236,10 +250,6 @@ def _rewrite(pictures: Sequence[_Picture], translator: Translator, config: Refin
 
 
 _ENCODED_SUFFIXES = (".jpeg", ".jpg", ".png")
-
-
-def _encode(path: Path, image_rgb: NDArray[np.uint8], jpeg_quality: int) -> bytes:
-    return encode_png(image_rgb) if path.suffix.lower() == ".png" else encode_jpeg(image_rgb, jpeg_quality)
 
 
 def _to_short_side(image_rgb: NDArray[np.uint8], short_px: int) -> NDArray[np.uint8]:

@@ -60,7 +60,7 @@ COMMANDS = {
         "--resize short:90 --generator resnet6 --batch 2 --device cpu --precision fp32",
         True,
     ),
-    "refine": ("d --generator g --out o --direction real-to-synthetic --device cpu", True),
+    "refine": ("d --generator g --out o --direction real-to-synthetic --on-drift drop --drop-rejected --device cpu", True),
     "export": ("d --format yolo --out o", True),
     "validate": ("d", False),
     "check-labels": ("b a --fail-below 0.9 --report r.json --sheet s.jpg --workers 2 --overwrite", False),

@@ -1,0 +1,175 @@
+"""The end of `refine`: the verdicts on all pictures joined into the dataset's labels and statistics."""
+
+import heapq
+import json
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from garbage_synth.core.types import Dataset
+from garbage_synth.fidelity.sheet import contact_sheet
+from garbage_synth.formats import coco
+from garbage_synth.io.atomic import write_bytes, write_json
+from garbage_synth.io.dataset import read_document, split_files, write_annotations
+from garbage_synth.io.images import encode_jpeg, read_rgb
+from garbage_synth.stages.label_verdicts import OnDrift, carried
+from garbage_synth.stages.refine_picture import RECORDS, Picture, record_path, row_path
+
+__all__ = ["SHEET_FILE", "Outcome", "join_labels", "remove_records"]
+
+SHEET_FILE = "label_check.jpg"
+SHEET_PICTURES = 12
+SHOWN = 3  # names in a warning
+CARRIED_FILES = ("scenes.jsonl",)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """numbers: JSON-ready counts and rates of the labels. failed: pictures that could not be read. all_hold: every
+    label holds as it is, in a picture that is kept."""
+
+    numbers: Mapping[str, Any]
+    warnings: tuple[str, ...]
+    failed: tuple[str, ...]
+    all_hold: bool
+
+
+@dataclass(slots=True)
+class _Tally:
+    status: Counter[str] = field(default_factory=Counter)
+    frames: Counter[str] = field(default_factory=Counter)
+    shifts: list[float] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    invented: list[tuple[float, str]] = field(default_factory=list)
+    worst: list[tuple[tuple[float, float], str, Path]] = field(default_factory=list)
+    written: int = 0
+
+    def add(self, name: str, entry: Mapping[str, Any], row: Path) -> None:
+        """One picture's verdict."""
+        self.frames[entry["status"]] += 1
+        if entry["status"] == "failed":
+            self.reasons.append(entry["reason"])
+        for item in entry["items"]:
+            self.status[item["status"]] += 1
+            if item["status"] != "dropped":
+                self.shifts.append(item["shift_px"])
+        self.invented += [(own["score"], name) for own in entry["invented"]]
+        if row.is_file():
+            gone = sum(item["status"] == "dropped" for item in entry["items"]) / max(1, len(entry["items"]))
+            least = min((item["e"] for item in entry["items"]), default=1.0)
+            self.worst.append(((-gone, least), name, row))
+
+
+def join_labels(
+    root: Path, dataset: Dataset, out: Path, pictures: Sequence[Picture], on_drift: OnDrift, drop_rejected: bool
+) -> Outcome:
+    """Write the labels of `dataset`, read from root, to out as the records of the pictures say, and the sheet of the
+    worst pictures. Fields of the COCO files that nobody here knows go along; a file that does not change is copied."""
+    tally = _Tally()
+    entries: dict[tuple[str, int], dict[str, Any]] = {}
+    for picture in pictures:
+        entry = json.loads(record_path(out, picture).read_text(encoding="utf-8"))
+        tally.add(f"{picture.split}/{picture.target.name}", entry, row_path(out, picture))
+        entries[picture.split, picture.image_id] = entry
+    documents = {}
+    unchanged: dict[str, Path] = {}
+    for name, files in split_files(root).items():
+        document = read_document(files.annotations)
+        own = {image_id: entry for (split, image_id), entry in entries.items() if split == name}
+        complete = all("width" in image and "height" in image for image in document["images"])
+        before = document if complete else coco.encode(dataset, name)
+        documents[name] = _document(before, own, on_drift, drop_rejected)
+        if documents[name] == document:
+            unchanged[name] = files.annotations
+    _write(root, dataset, documents, out)
+    for name, path in unchanged.items():
+        write_bytes(out / "annotations" / f"instances_{name}.json", path.read_bytes())
+    tally.written = sum(len(document["annotations"]) for document in documents.values())
+    if tally.worst:
+        rows = heapq.nsmallest(SHEET_PICTURES, tally.worst)
+        write_bytes(out / SHEET_FILE, encode_jpeg(contact_sheet([read_rgb(row) for _, _, row in rows]), 90))
+    return _outcome(tally, on_drift, drop_rejected)
+
+
+def remove_records(out: Path) -> None:
+    """Remove the per-picture records, once the dataset is finished."""
+    shutil.rmtree(out / RECORDS, ignore_errors=True)
+
+
+def _document(
+    document: Mapping[str, Any], entries: Mapping[int, Mapping[str, Any]], on_drift: OnDrift, drop_rejected: bool
+) -> dict[str, Any]:
+    """A COCO document after the verdicts on its pictures, by image id."""
+    changes = on_drift in ("adjust", "drop")
+    images, annotations = [], []
+    gone = set()
+    for image in document["images"]:
+        entry = entries[image["id"]]
+        rejected = entry["status"] == "rejected"
+        if entry["status"] == "failed" or (rejected and changes and drop_rejected):
+            gone.add(image["id"])
+            continue
+        noted = rejected or entry["invented"]
+        fidelity = {"fidelity": {"invented": entry["invented"], "status": entry["status"]}} if noted else {}
+        images.append({**image, **fidelity})
+    verdicts = {(image_id, item["id"]): item for image_id, entry in entries.items() for item in entry["items"]}
+    for annotation in document["annotations"]:
+        image_id = annotation["image_id"]
+        verdict = verdicts.get((image_id, annotation["id"]))
+        if image_id in gone:
+            continue
+        if changes and entries[image_id]["status"] == "rejected":
+            annotations.append({**annotation, "fidelity": {"status": "rejected"}})
+        elif verdict is None:  # a crowd region, or nothing was checked
+            annotations.append(annotation)
+        else:
+            going_on = carried(annotation, verdict, on_drift)
+            if going_on is not None:
+                annotations.append(going_on)
+    return {**document, "annotations": annotations, "images": images}
+
+
+def _write(root: Path, dataset: Dataset, documents: Mapping[str, Mapping[str, Any]], out: Path) -> None:
+    splits = {}
+    for name, document in documents.items():
+        _, splits[name] = coco.decode(document, source=name)
+    formats = ("coco", "yolo") if (root / "data.yaml").is_file() or (root / "labels").is_dir() else ("coco",)
+    write_annotations(out, replace(dataset, splits=splits), formats=formats)
+    for name, document in documents.items():
+        write_json(out / "annotations" / f"instances_{name}.json", document, compact=True)
+    for file in CARRIED_FILES:
+        if (root / file).is_file():
+            write_bytes(out / file, (root / file).read_bytes())
+
+
+def _outcome(tally: _Tally, on_drift: OnDrift, drop_rejected: bool) -> Outcome:
+    checked = sum(tally.status.values())
+    hold = tally.status["accepted"] / checked if checked else 1.0
+    numbers: dict[str, Any] = {
+        "annotations": tally.written,
+        "labels": {name: tally.status[name] for name in ("accepted", "adjusted", "dropped")},
+        "hold": round(hold, 4),
+        "shift_px_median": round(float(np.median(tally.shifts)), 2) if tally.shifts else 0.0,
+        "pictures_rejected": tally.frames["rejected"],
+        "pictures_failed": tally.frames["failed"],
+        "invented": len(tally.invented),
+    }
+    warnings = []
+    total = sum(tally.frames.values())
+    if tally.frames["rejected"]:
+        fate = {"adjust": "they keep their old pixels", "drop": "they keep their old pixels"}.get(
+            on_drift, "they are kept all the same"
+        )
+        fate = "they are left out" if drop_rejected else fate
+        warnings.append(f"{tally.frames['rejected']} of {total} pictures lost too many of their items: {fate}")
+    if tally.invented:
+        names = ", ".join(dict.fromkeys(name for _, name in heapq.nlargest(SHOWN, tally.invented)))
+        warnings.append(f"{len(tally.invented)} things were invented, the clearest in {names}; see {SHEET_FILE}")
+    if tally.reasons:
+        warnings.append(f"{len(tally.reasons)} pictures are left out: {'; '.join(tally.reasons[:SHOWN])}")
+    return Outcome(numbers, tuple(warnings), tuple(tally.reasons), hold == 1.0 and not tally.frames["rejected"])
