@@ -143,7 +143,6 @@ def composite(
         from garbage_synth.stages.arguments import parse_pair, parse_words
         from garbage_synth.stages.composite import composite as stage
 
-        own = [] if empty_fraction is None else [f"placement.empty_fraction={empty_fraction}"]
         return stage(
             crops,
             backgrounds,
@@ -152,11 +151,12 @@ def composite(
             distractors=distractors,
             size=None if size is None else parse_pair(size, "size", "WxH"),
             items=parse_pair(items, "items", "MIN..MAX"),
+            empty_fraction=empty_fraction,
             val_fraction=val_fraction,
             seed=seed,
             workers=workers,
             formats=parse_words(formats),
-            config=_load(CompositeConfig, config, [*(settings or []), *own]),
+            config=_load(CompositeConfig, config, settings),
             overwrite=overwrite,
             resume=resume,
             dry_run=dry_run,

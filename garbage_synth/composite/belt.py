@@ -15,6 +15,7 @@ __all__ = ["BeltPixels", "BeltView", "fit_belt", "fit_pixels", "with_polygons"]
 SNAP_FRACTION = 0.02  # a polygon corner this near to the picture's edge means the edge: belts run through the picture
 FIELD_CELL_PX = 16
 LEAST_ZOOM = 0.2
+NEARLY_IN_LINE = 0.15  # places that scatter less across their line than this part of along it say nothing across
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ def _perspective(background: Background) -> tuple[float, tuple[float, float]]:
     """
     points = np.asarray(background.mm_per_px_at, np.float64)
     size, center = 1 / points[:, 2], points[:, :2].mean(axis=0)
-    slope = np.linalg.pinv(points[:, :2] - center, rcond=1e-6) @ (size - size.mean())
+    slope = np.linalg.pinv(points[:, :2] - center, rcond=NEARLY_IN_LINE) @ (size - size.mean())
     middle = float(size.mean() + slope @ (np.asarray(background.size_px) / 2 - center))
     if middle <= 0:
         return 1.0, (1.0, 1.0)  # vanishes before the middle: refused by the caller

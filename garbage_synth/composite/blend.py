@@ -15,7 +15,8 @@ __all__ = ["edge", "frame_part", "lay_over"]
 
 PYRAMID_LEVELS = 2
 CONTINUED_SIGMA_PX = 5.0  # reaches further than the pyramid's coarsest band
-CLONE_BORDER_PX = 2  # that seamlessClone needs around its mask
+SMALLEST_CLONE_PX = 8  # below, nothing but the colour around would be left
+CLONE_BORDER_PX = 4
 
 Slices = tuple[slice, slice]
 
@@ -24,7 +25,7 @@ def edge(patch: Patch, blend: BlendMode, feather_px: float) -> NDArray[np.uint8]
     """The opacity uint8 (h, w) with which a patch is drawn.
 
     none: hard, the silhouette alone. feather: an edge of sigma feather_px that fades inwards only, so that no pixel
-    beyond the item is drawn, with poisson too. gaussian: one that fades to both sides. pyramid softens it itself.
+    beyond alpha is drawn, with poisson too. gaussian: one that fades to both sides. pyramid softens it itself.
     """
     if blend == "none":
         return _hard(patch)
@@ -115,16 +116,19 @@ def _hard(patch: Patch) -> NDArray[np.uint8]:
 
 def _cloned(region: NDArray[np.uint8], item: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The item's gradients within its opaque part, the region around it; the item itself where it is too small."""
-    mask = cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1]
-    border = CLONE_BORDER_PX
-    if min(mask.shape) <= 2 * border:
+    # carried on beyond the frame's edge, for the outermost pixels of a mask are never painted
+    border = (CLONE_BORDER_PX,) * 4
+    solid = cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1]
+    if min(cv2.boundingRect(solid)[2:]) < SMALLEST_CLONE_PX:
         return item
-    mask[:border], mask[-border:], mask[:, :border], mask[:, -border:] = 0, 0, 0, 0
+    mask = cv2.copyMakeBorder(solid, *border, cv2.BORDER_REPLICATE)
+    cv2.rectangle(mask, (0, 0), (mask.shape[1] - 1, mask.shape[0] - 1), (0,), 1)
     x, y, width, height = cv2.boundingRect(mask)
-    if width < 3 or height < 3:
-        return item
-    cloned = cv2.seamlessClone(item, region, mask, (x + width // 2, y + height // 2), cv2.NORMAL_CLONE)
-    return np.asarray(cloned, np.uint8)
+    wide_item, wide_region = (cv2.copyMakeBorder(own, *border, cv2.BORDER_REPLICATE) for own in (item, region))
+    middle = (x + width // 2, y + height // 2)
+    cloned = cv2.seamlessClone(wide_item, wide_region, mask, middle, cv2.NORMAL_CLONE)
+    inner = slice(CLONE_BORDER_PX, -CLONE_BORDER_PX)
+    return np.asarray(cloned[inner, inner], np.uint8)
 
 
 def _splined(region: NDArray[np.uint8], item: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -144,8 +148,10 @@ def _splined(region: NDArray[np.uint8], item: NDArray[np.uint8], alpha: NDArray[
     change: NDArray[Any] = difference * weight
     for band, share in reversed(bands):
         change = cv2.pyrUp(change) + band * share
-    joined = np.asarray(np.clip(np.rint(below + change), 0, 255), np.uint8)
-    return joined[step : step + height, step : step + width]
+    inner = slice(step, step + height), slice(step, step + width)
+    reach = cv2.blur(cv2.dilate(alpha, np.ones((3, 3), np.uint8)), (3, 3)) / np.float32(255)
+    inside = np.maximum(reach, np.float32(1) * (alpha > 0))[..., None]  # the glow ends two pixels beyond the item
+    return np.asarray(np.clip(np.rint(region + change[inner] * inside), 0, 255), np.uint8)
 
 
 def _continued(item: NDArray[np.uint8], alpha: NDArray[np.uint8], region: NDArray[np.uint8]) -> NDArray[np.float32]:

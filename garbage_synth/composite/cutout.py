@@ -24,7 +24,7 @@ class CropFacts:
     hull_xy_px: float32 (n, 2), convex hull of the silhouette's pixel corners, crop pixels. long_px, short_px: sides of
     its minimum-area rectangle; long_axis_deg: direction of the longer one, 0 = +x, 90 = +y. small: uint8 (h', w')
     0..255, the silhouette at small_scale (small pixels per crop pixel). mean_lab: CIE Lab of the item. opacity: mean
-    alpha within the silhouette, 0..1.
+    alpha within the silhouette, 0..1. fills_its_picture: it is an opaque rectangle.
     """
 
     crop: Crop
@@ -37,6 +37,7 @@ class CropFacts:
     small_scale: tuple[float, float]
     mean_lab: tuple[float, float, float]
     opacity: float
+    fills_its_picture: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +89,7 @@ def measure(crop: Crop, rgba: NDArray[np.uint8], mask: NDArray[np.bool_] | None)
         small_scale=(small_wh[0] / width, small_wh[1] / height),
         mean_lab=(float(lab[0]), float(lab[1]), float(lab[2])),
         opacity=float(rgba[..., 3][silhouette > 0].mean() / 255),
+        fills_its_picture=bool(silhouette.all() and (rgba[..., 3] == 255).all()),
     )
 
 

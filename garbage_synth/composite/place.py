@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +23,7 @@ TRIES_PER_POSE = 10
 NEW_CROPS = 2  # another crop is tried when one finds no room
 HOPELESS_SIDES = 8  # an item so many times as long as the frame fits nowhere; its footprint could exhaust the memory
 LAYOUTS = ("spread", "random", "cluster", "pile")
+ZOOM_STEP = 0.02  # of ln(zoom): footprints are kept by it
 PILE_SIGMA = 0.45  # scatter of a pile's items about its middle, in sizes of the item
 
 
@@ -75,9 +77,28 @@ class Placer:
         pose = draw_pose(self._config, facts, scale, self._rng)
         if self._is_hopeless(facts, scale) or not self.belt_cells:
             return None
-        y, x = self._belt_cell()
-        pose = self._zoomed(pose, y, x)
-        return replace(pose, center_xy_px=self._in_frame(y, x), labelled=False)
+        # nothing is left of a see-through thing that is cut along its silhouette
+        pose = replace(pose, blend="feather" if pose.blend == "none" else pose.blend, labelled=False)
+        for _ in range(TRIES_PER_POSE):
+            y, x = self._belt_cell()
+            own = _scaled(pose, self._zoom_at(y, x))
+            print_ = footprint(own, facts, self._room.grid.cell_px)
+            top, left = round(y - print_.mask.shape[0] / 2), round(x - print_.mask.shape[1] / 2)
+            if self._room.part_off_belt(print_, top, left) <= self._config.placement.max_off_belt:
+                return self._at(own, print_, top, left)
+        return None
+
+    def coverage(self) -> float:
+        """The part of the belt in the frame that items hide so far, 0..1; what overlaps counts once."""
+        grid = self._room.grid
+        covered = np.zeros_like(grid.allowed)
+        for print_, y, x in self._room.taken:
+            height, width = print_.mask.shape
+            covered[y : y + height, x : x + width] |= print_.mask
+        columns, rows = grid.size_cells
+        frame = slice(grid.pad, grid.pad + rows), slice(grid.pad, grid.pad + columns)
+        hidden = cv2.countNonZero(covered[frame] & grid.allowed[frame])
+        return hidden / max(1, cv2.countNonZero(grid.allowed[frame]))
 
     def _in_frame(self, y: float, x: float) -> tuple[float, float]:
         """Frame pixels (x, y) of a place in cells of the padded grid."""
@@ -107,12 +128,14 @@ class Placer:
             return None
         candidates: list[tuple[Placement, Footprint, int, int]] = []
         wanted = SPREAD_CANDIDATES if self._layout == "spread" and self._middles and not wants_cut else 1
-        own = pose
+        prints = {1.0: (pose, print_)}  # by how much larger it is seen
         for _ in range(min(TRIES_PER_POSE, limits.tries)):
-            middle = self._draw_middle(print_, wants_cut)
-            if self._view.zoom_xy != (0.0, 0.0):  # nearer the camera items are larger
-                own = self._zoomed(pose, *middle)
-                print_ = footprint(own, facts, self._room.grid.cell_px)
+            middle = self._draw_middle(prints[1.0][1], wants_cut)
+            zoom = self._zoom_at(*middle)
+            if zoom not in prints:
+                own = _scaled(pose, zoom)
+                prints[zoom] = own, footprint(own, facts, self._room.grid.cell_px)
+            own, print_ = prints[zoom]
             y, x = round(middle[0] - print_.mask.shape[0] / 2), round(middle[1] - print_.mask.shape[1] / 2)
             # a cell's margin keeps items whole that are not meant to be cut
             part = self._room.part_in_frame(print_, y, x, inset=0 if wants_cut else 1)
@@ -126,10 +149,12 @@ class Placer:
             return None
         return max(candidates, key=lambda found: self._distance(*found[1:])) if wanted > 1 else candidates[0]
 
-    def _zoomed(self, pose: Placement, y: float, x: float) -> Placement:
-        """The pose as large as it is seen at a cell of the padded grid."""
+    def _zoom_at(self, y: float, x: float) -> float:
+        """How much larger an item is seen at a cell of the padded grid than in the middle, in steps of ZOOM_STEP."""
+        if self._view.zoom_xy == (0.0, 0.0) or self._scale.config.source == "native":
+            return 1.0
         zoom = self._view.zoom_at(*self._in_frame(y, x))
-        return replace(pose, scale=round(pose.scale * zoom, 6), height_px=round(pose.height_px * zoom, 2))
+        return math.exp(round(math.log(zoom) / ZOOM_STEP) * ZOOM_STEP)
 
     def _draw_middle(self, print_: Footprint, wants_cut: bool) -> tuple[float, float]:
         """A place for the middle of a footprint, in cells of the padded grid."""
@@ -153,6 +178,10 @@ class Placer:
 
     def _distance(self, print_: Footprint, y: int, x: int) -> float:
         return min(math.dist(_middle(print_, y, x), other) for other in self._middles)
+
+
+def _scaled(pose: Placement, zoom: float) -> Placement:
+    return replace(pose, scale=round(pose.scale * zoom, 6), height_px=round(pose.height_px * zoom, 2))
 
 
 def _middle(print_: Footprint, y: int, x: int) -> tuple[float, float]:

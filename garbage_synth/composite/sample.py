@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from garbage_synth.composite.belt import BeltView
+from garbage_synth.composite.counts import count_of, is_empty
 from garbage_synth.composite.cutout import CropFacts
 from garbage_synth.composite.place import Placer
 from garbage_synth.composite.scale import ScaleRule
@@ -24,14 +25,15 @@ BIG_ITEMS_BELOW = 0.7  # scatter of ln(area) when items are stacked by size: 0 =
 class Catalog:
     """What one split is made of.
 
-    crops: category -> crops. shares: category -> part of all items, adding up to 1. class_offset: start of the class
-    sequence, 0..1. items: smallest and largest number of items per picture. distractors: what is never labelled.
+    crops: category -> crops. shares: category -> part of all items, adding up to 1. class_seed: 0 up to 2**63, of the
+    sequence of classes and counts. items: smallest and largest number of items per picture. distractors: what is never
+    labelled.
     """
 
     crops: Mapping[str, tuple[CropFacts, ...]]
     belts: tuple[BeltView, ...]
     shares: Mapping[str, float]
-    class_offset: float
+    class_seed: int
     items: tuple[int, int]
     scale: ScaleRule
     distractors: tuple[CropFacts, ...] = ()
@@ -48,8 +50,8 @@ def class_shares(config: ClassesConfig, crops: Mapping[str, tuple[CropFacts, ...
 def sample_scene(config: CompositeConfig, catalog: Catalog, rng: np.random.Generator, *, index: int) -> SceneSpec:
     """The recipe of picture `index` of a split. rng must be that picture's own (`core.rng.rng_for`).
 
-    Classes come from a golden-ratio sequence over (index, item), which keeps their shares close to the wanted ones
-    without a counter that pictures would have to share.
+    Classes come from a golden-ratio sequence over all items, which keeps their shares close to the wanted ones; which
+    numbers a picture's items have, follows from its index (see `counts`).
     """
     view = catalog.belts[int(rng.integers(len(catalog.belts)))]
     light = _light(config, rng)
@@ -77,17 +79,21 @@ def _place_items(
     """([(item, area in cells)], how many were wanted)."""
     low, high = catalog.items
     limits = config.placement
-    count = _count(config, (low, high), rng)
-    target = rng.uniform(*limits.coverage) * placer.belt_cells if limits.coverage is not None else None
-    if _is_empty(limits.empty_fraction, index) or not catalog.shares:
-        return [], 0
-    placed: list[tuple[Placement, int]] = []
+    target = None if limits.coverage is None else float(rng.uniform(*limits.coverage))
     # a generator for each item: a setting that changes one of them leaves the others as they are
-    seeds = rng.integers(2**63, size=high)
+    seeds = rng.integers(2**63, size=max(high, 1))
+    if is_empty(limits.empty_fraction, index) or not catalog.shares:
+        return [], 0
+    count, first = high, index * high
+    if target is None:
+        count, first = count_of(
+            index, catalog.items, limits.count_distribution, limits.empty_fraction, (catalog.class_seed,)
+        )
+    placed: list[tuple[Placement, int]] = []
     for item in range(count):
-        if target is not None and item >= low and sum(area for _, area in placed) >= target:
+        if target is not None and item >= low and placer.coverage() >= target:
             return placed, item
-        crops = catalog.crops[_category(catalog, index * max(high, 1) + item)]
+        crops = catalog.crops[_category(catalog, first + item)]
         found = placer.place(crops, np.random.default_rng(seeds[item]))
         if found is not None:
             placed.append(found)
@@ -109,22 +115,8 @@ def _place_distractors(
     return sides
 
 
-def _count(config: CompositeConfig, items: tuple[int, int], rng: np.random.Generator) -> int:
-    low, high = items
-    if config.placement.coverage is not None:
-        return high
-    if config.placement.count_distribution == "poisson":
-        return int(min(max(rng.poisson((low + high) / 2), low), high))
-    return int(rng.integers(low, high + 1))
-
-
-def _is_empty(fraction: float, index: int) -> bool:
-    """Whether picture `index` is one of the empty ones, which lie evenly among the others."""
-    return math.floor((index + 1) * fraction + 1e-9) > math.floor(index * fraction + 1e-9)
-
-
 def _category(catalog: Catalog, number: int) -> str:
-    position = (catalog.class_offset + number * GOLDEN) % 1.0
+    position = (catalog.class_seed / 2**63 + number * GOLDEN) % 1.0
     for name, share in catalog.shares.items():
         position -= share
         if position < 0:

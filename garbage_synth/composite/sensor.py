@@ -35,10 +35,15 @@ def expose(image_rgb: NDArray[np.uint8], camera: Camera) -> NDArray[np.uint8]:
     if camera.noise > 0:
         height, width = out.shape[:2]
         x, y = camera.noise_xy
-        tile = _noise_tile(height, width)[y : y + height, x : x + width]
+        tile = _noise_tile(_rounded_up(height), _rounded_up(width))[y : y + height, x : x + width]
         strength = camera.noise / _TILE_SIGMA
         out = cv2.addWeighted(out, 1.0, tile, strength, -128 * strength)
     return np.asarray(out, np.uint8)
+
+
+def _rounded_up(side_px: int) -> int:
+    """To steps of 256, so that belts of many sizes share a few tiles."""
+    return -(-side_px // 256) * 256
 
 
 def _line_kernel(length_px: float, angle_deg: float) -> NDArray[np.float32]:

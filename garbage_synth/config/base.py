@@ -5,7 +5,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -19,6 +19,9 @@ class StageConfig(BaseModel):
     """Base of every stage's settings: frozen, and refusing unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """What each value of the key `preset` sets, for settings that have such a key."""
 
 
 Config = TypeVar("Config", bound=StageConfig)
@@ -57,7 +60,8 @@ def load_config(
 ) -> Config:
     """The settings of type `cls`: its defaults, then the YAML file, then each override "a.b=value" (value is YAML).
 
-    tree: values that stand in for the file's.
+    tree: values that stand in for the file's. A `preset` among the overrides lies over the file, whole, and below the
+    other overrides.
 
     Raises ConfigError for a file that cannot be read, an unknown key (naming the nearest known one) and a value out
     of range (naming the key, the value and what was expected).
@@ -72,11 +76,15 @@ def load_config(
         if loaded is not None and not isinstance(loaded, dict):
             raise ConfigError(f"config {path} must hold key: value lines, not a {type(loaded).__name__}")
         tree = loaded or {}
-    for override in overrides:
+    # a preset lies over the file, and below what else is set
+    for override in sorted(overrides, key=lambda text: text.partition("=")[0].strip() != "preset"):
         key, equals, value = override.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"--set {override!r} is not of the form key=value")
-        _put(tree, key.strip().split("."), parse_yaml(value, f"--set {override!r}"), override)
+        loaded = parse_yaml(value, f"--set {override!r}")
+        if key.strip() == "preset" and isinstance(loaded, str):
+            tree = merged(tree, cls.presets.get(loaded, {}))
+        _put(tree, key.strip().split("."), loaded, override)
     try:
         return cls.model_validate(tree)
     except ValidationError as error:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from garbage_synth.config.base import StageConfig, merged
 from garbage_synth.config.presets import PRESETS, Preset
@@ -46,6 +46,9 @@ QualityRange = Annotated[
 CountRange = Annotated[
     tuple[Annotated[int, Field(ge=0, le=1000)], Annotated[int, Field(ge=0, le=1000)]], AfterValidator(_ordered)
 ]
+DentRange = Annotated[
+    tuple[Annotated[int, Field(ge=0, le=8)], Annotated[int, Field(ge=0, le=8)]], AfterValidator(_ordered)
+]
 BlendMode = Literal["none", "feather", "gaussian", "poisson", "pyramid"]
 
 
@@ -83,7 +86,8 @@ class ScaleConfig(StageConfig):
         default="auto",
         description="auto: the crop's length_mm, else class_length_mm, else a fraction of the picture. length: the "
         "same, but a crop without a length is an error. fraction: always image_fraction. native: a pixel of the crop "
-        "is a pixel of the belt's photo (crops cut from pictures of the same camera).",
+        "is a pixel of the belt's photo (crops cut from pictures of the same camera), wherever it lies. Where a belt "
+        "has a perspective, lengths and fractions are those in the middle of the frame.",
     )
     class_length_mm: dict[str, PositiveRange | Positive] = Field(
         default={},
@@ -108,8 +112,8 @@ class PlacementConfig(StageConfig):
     )
     coverage: FractionRange | None = Field(
         default=None,
-        description="Part of the belt that items cover, drawn per picture: items are added from MIN on until it is "
-        "reached, MAX at most. Stands in for count_distribution.",
+        description="Part of the belt in the frame that items hide together, drawn per picture: items are added from "
+        "MIN on until it is reached, MAX at most. Stands in for count_distribution.",
     )
     spread_weight: NonNegative = Field(
         default=0.4, description="Share of pictures whose items keep apart, like Poisson discs (weight)."
@@ -157,7 +161,7 @@ class DeformConfig(StageConfig):
     crush: Annotated[float, Field(ge=0, le=0.5)] = Field(
         default=0.15, description="Largest crush: so much is lost in the middle of a crushed zone, which grows wider."
     )
-    dents: CountRange = Field(default=(0, 2), description="Number of dents in the outline.")
+    dents: DentRange = Field(default=(0, 2), description="Number of dents in the outline.")
     dent_depth: Annotated[float, Field(ge=0, le=0.2)] = Field(
         default=0.05, description="Largest depth of a dent as a fraction of the crop's longer side."
     )
@@ -214,7 +218,8 @@ class BlendConfig(StageConfig):
     mode: Literal["mix", "none", "feather", "gaussian", "poisson", "pyramid"] = Field(
         default="mix",
         description="none: hard edge. feather: fades inwards. gaussian: fades to both sides. poisson: gradient-domain "
-        "(slow, takes on the belt's colour). pyramid: Laplacian pyramid (slow). mix: one per item, by mix_weights.",
+        "(slow, takes on the belt's colour). pyramid: Laplacian pyramid (slow). mix: one per item, by mix_weights. "
+        "gaussian and pyramid draw up to three pixels beyond the labelled outline.",
     )
     mix_weights: dict[BlendMode, NonNegative] = Field(
         default={"feather": 0.6, "gaussian": 0.25, "none": 0.15},
@@ -254,6 +259,12 @@ class DistractorsConfig(StageConfig):
         default=(0.03, 0.15), description="Longer side as a fraction of the picture's short side, without length_mm."
     )
     above_probability: Fraction = Field(default=0.5, description="Share that lies on the items; the rest is below.")
+    deform_strength: Annotated[float, Field(ge=0, le=2)] = Field(
+        default=0.0, description="Factor on bend, crush, dents and ripple, as deform.class_strength for a class."
+    )
+    item_height: NonNegativeRange = Field(
+        default=(0.02, 0.15), description="Height as a fraction of the shorter side, as light.item_height for items."
+    )
 
 
 class LabelsConfig(StageConfig):
@@ -313,9 +324,17 @@ class CompositeConfig(StageConfig):
     labels: LabelsConfig = LabelsConfig()
     classes: ClassesConfig = ClassesConfig()
 
+    presets = PRESETS
+
     @model_validator(mode="before")
     @classmethod
     def _start_from_preset(cls, values: Any) -> Any:
         """What the user gives lies over what the preset says."""
         name = values.get("preset") if isinstance(values, dict) else None
-        return merged(PRESETS[name], values) if isinstance(name, str) and name in PRESETS else values
+        if not isinstance(name, str) or name not in PRESETS:
+            return values
+        given = {
+            key: value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
+            for key, value in values.items()
+        }
+        return merged(PRESETS[name], given)

@@ -96,28 +96,27 @@ def load_crops(folder: Path) -> tuple[Crop, ...]:
 def load_distractors(folder: Path) -> tuple[Crop, ...]:
     """The RGBA pictures `**/*.png` of `folder` as crops without a class, sorted by id ("distractor:<path>").
 
-    Masks and crops.json count as in `load_crops`. Raises InputError where the folder is missing or holds no picture.
+    `*_mask.png` are left out: a distractor hides what lies below it where its alpha is 128 or more. crops.json counts
+    as in `load_crops`. Raises InputError where the folder is missing or holds no picture, or two of one name.
     """
     require_folder(folder, "distractors folder")
     known = _read_entries(folder / CROPS_FILE)
-    pictures = {
-        path.relative_to(folder).with_suffix("").as_posix(): path
-        for path in files_under(folder)
-        if path.suffix.lower() == ".png"
-    }
+    pictures: dict[str, Path] = {}
+    for path in files_under(folder):
+        if path.suffix.lower() == ".png" and not path.stem.endswith(_MASK_ENDING):
+            other = pictures.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+            if other is not path:
+                raise InputError(f"distractors {other} and {path} differ only in ending; rename one")
     found = []
     for name, path in sorted(pictures.items()):
-        if name.endswith(_MASK_ENDING):
-            continue
         file = path.relative_to(folder).as_posix()
-        mask = pictures.get(name + _MASK_ENDING)
         entry = known.get(file)
         found.append(
             Crop(
                 id=DISTRACTOR + name,
                 category="",
                 file=file,
-                mask_file=None if mask is None else mask.relative_to(folder).as_posix(),
+                mask_file=None,
                 source=entry.source if entry else file,
                 size_px=image_size(path),
                 length_mm=entry.length_mm if entry else None,
@@ -287,9 +286,13 @@ def _polygon(points: Any) -> tuple[tuple[float, float], ...]:
 
 
 def _scales(points: Any) -> tuple[tuple[float, float, float], ...]:
-    scales = tuple((_finite(x), _finite(y), _finite(mm)) for x, y, mm in points)
+    expected = f"mm_per_px_at {points} is not a list of at least two places [x, y, millimetres per pixel there]"
+    try:
+        scales = tuple((_finite(x), _finite(y), _finite(mm)) for x, y, mm in points)
+    except (TypeError, ValueError) as error:
+        raise ValueError(expected) from error
     if len({(x, y) for x, y, _ in scales}) < 2 or min(mm for _, _, mm in scales) <= 0:
-        raise ValueError(f"mm_per_px_at {points} is not at least two places [x, y, millimetres per pixel there]")
+        raise ValueError(expected)
     return scales
 
 

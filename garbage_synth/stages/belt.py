@@ -67,8 +67,8 @@ def belt(
     progress = progress or NullProgress()
     if mm_per_px is not None and not (isfinite(mm_per_px) and mm_per_px > 0):
         raise InputError(f"mm_per_px is {mm_per_px}, a positive number of millimetres was expected")
-    if travel_deg is not None and not isfinite(travel_deg):
-        raise InputError(f"travel_deg is {travel_deg}, a number of degrees was expected")
+    if travel_deg is not None and not -360 <= travel_deg <= 360:
+        raise InputError(f"travel_deg is {travel_deg}, degrees from -360 to 360 were expected")
     given = {
         key: value for key, value in (("belt_mm_per_px", mm_per_px), ("travel_deg", travel_deg)) if value is not None
     }
@@ -163,8 +163,10 @@ def _check_folder(picture: Path) -> Path:
 def _result(picture: Path, overlay: Path, given: dict[str, float]) -> _Result:
     image_rgb = read_rgb(picture)
     before = read_sidecar(picture.with_suffix(".yaml"))
-    if "belt_mm_per_px" in given:
-        before.pop("mm_per_px_at", None)  # the two contradict each other
+    if "belt_mm_per_px" in given and "mm_per_px_at" in before:
+        raise InputError(
+            f"{picture.with_suffix('.yaml')} has mm_per_px_at, which --mm-per-px contradicts; leave one of them out"
+        )
     proposal = propose_belt(image_rgb)
     seen = {} if proposal.travel_deg is None else {"travel_deg": proposal.travel_deg}
     fields = {**seen, **before, **given, "polygon_px": proposal.polygon_px}

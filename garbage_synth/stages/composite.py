@@ -7,6 +7,7 @@ from typing import Any
 from garbage_synth.config.base import dump_config
 from garbage_synth.config.composite import CompositeConfig
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
+from garbage_synth.errors import InputError
 from garbage_synth.io.atomic import write_text
 from garbage_synth.io.output import fingerprint, open_output
 from garbage_synth.run.local import available_workers, map_unordered
@@ -31,6 +32,7 @@ def composite(
     distractors: Path | None = None,
     size: tuple[int, int] | None = None,
     items: tuple[int, int] = (3, 12),
+    empty_fraction: float | None = None,
     val_fraction: float = 0.2,
     seed: int = 0,
     workers: int | None = None,
@@ -46,8 +48,8 @@ def composite(
     crops: `<class>/*.png` RGBA, with or without crops.json. backgrounds: pictures of the empty belt, with or without
     sidecars. count: train and val together. distractors: RGBA pictures of what is never labelled. size: (width,
     height), None = each belt's own; belts are scaled to cover it and cropped. items: smallest and largest number of
-    items per picture. val_fraction: 0 up to below 1. workers: None = one per core, 1 = in this process. formats: "coco"
-    is always written, "yolo" when named.
+    items per picture. empty_fraction: share of pictures without items, 0..1, None = the config's. val_fraction: 0 up to
+    below 1. workers: None = one per core, 1 = in this process. formats: "coco" is always written, "yolo" when named.
 
     Train and val share no crop source, and no belt where there are five belts or more. Every file depends on the inputs
     and settings alone, not on workers, order or interruptions. What was made is kept on resume.
@@ -56,6 +58,11 @@ def composite(
     """
     progress = progress or NullProgress()
     config = config or CompositeConfig()
+    if empty_fraction is not None:
+        if not 0 <= empty_fraction <= 1:
+            raise InputError(f"empty-fraction is {empty_fraction}, expected 0..1")
+        placement = config.placement.model_copy(update={"empty_fraction": float(empty_fraction)})
+        config = config.model_copy(update={"placement": placement})
     workers = available_workers() if workers is None else workers
     wanted = Wanted(crops, backgrounds, distractors, count, size, items, val_fraction, seed)
     check_arguments(wanted, workers, formats)
@@ -135,8 +142,8 @@ def _room_warnings(statistics: Mapping[str, Mapping[str, Any]]) -> tuple[str, ..
 
 def _balance_warnings(statistics: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(
-        f"{split}: the share of a class is {numbers['largest_class_deviation']:.1%} off what was asked for; items that "
-        "find no room or are hidden are missing (see stats.json)"
+        f"{split}: the share of a class is {numbers['largest_class_deviation']:.1%} off what was asked for (see "
+        "stats.json); items that find no room or are hidden are missing, and placement.coverage cannot keep count"
         for split, numbers in statistics.items()
         if numbers["annotations"] >= BALANCED_ITEMS and numbers["largest_class_deviation"] > BALANCED_WITHIN
     )

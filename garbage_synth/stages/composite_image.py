@@ -30,6 +30,7 @@ from garbage_synth.io.images import encode_jpeg, read_mask, read_rgb, read_rgba
 
 __all__ = ["RECORDS", "InspectCrop", "MakePicture", "Unit", "picture_name", "record_path", "render_scene"]
 
+SEEN_ALPHA = 15
 RECORDS = ".records"  # one file per finished picture, until all are joined; hidden, so that no reader takes it for data
 
 Unit = tuple[str, int]
@@ -55,7 +56,9 @@ class InspectCrop:
 
     def __call__(self, crop: Crop) -> tuple[Crop, CropFacts | None]:
         """The crop and its facts."""
-        return crop, measure(crop, *_read_crop((self.folder, self.distractors), crop))
+        rgba, mask = _read_crop((self.folder, self.distractors), crop)
+        # a distractor may be see-through all over: what of it is seen decides where it lies, alpha what it hides
+        return crop, measure(crop, rgba, mask if crop.category else rgba[..., 3] > SEEN_ALPHA)
 
 
 @dataclass

@@ -100,7 +100,8 @@ class _Tally:
         self.numbers["items_removed_as_hidden"] += scene["removed"]
         self.belts[scene["background_id"]] += 1
         self.visible += sum(entry["extra"]["visible_fraction"] for entry in annotations)
-        self.crops.update(placement["crop_id"] for placement in scene["placements"])
+        own = (placement["crop_id"] for placement in scene["placements"])
+        self.crops.update(name for name in own if not name.startswith(DISTRACTOR))
         self.classes.update(self.categories[entry["category_id"]] for entry in annotations)
 
     def result(self) -> dict[str, Any]:

@@ -14,13 +14,13 @@ from garbage_synth.composite.cutout import CropFacts
 from garbage_synth.composite.divide import divide_belts, divide_count, divide_crops, divide_distractors
 from garbage_synth.composite.sample import Catalog, class_shares
 from garbage_synth.composite.scale import scale_rule
-from garbage_synth.config.composite import CompositeConfig
+from garbage_synth.config.composite import CompositeConfig, DistractorsConfig
 from garbage_synth.core.progress import Progress
 from garbage_synth.core.rng import rng_for
 from garbage_synth.core.types import Background, Crop
 from garbage_synth.errors import InputError
 from garbage_synth.io.catalog import load_backgrounds, load_crops, load_distractors
-from garbage_synth.io.images import MAX_PIXELS, read_rgb
+from garbage_synth.io.images import MAX_PIXELS, list_images, read_rgb
 from garbage_synth.run.local import map_unordered
 from garbage_synth.stages.composite_image import InspectCrop
 
@@ -90,7 +90,7 @@ def _check_jpeg(size_wh: tuple[int, int], what: str) -> None:
 def make_plan(wanted: Wanted, config: CompositeConfig, workers: int, progress: Progress) -> Plan:
     """Reads and checks all input. Raises InputError for what cannot be used."""
     crops = load_crops(wanted.crops)
-    distractors = () if wanted.distractors is None else load_distractors(wanted.distractors)
+    distractors = _distractors(wanted)
     belts, belt_name_warnings = _chosen_belts(load_backgrounds(wanted.backgrounds), config, wanted.backgrounds)
     categories = sorted({crop.category for crop in crops})
     _check_classes(config, categories, wanted.crops)
@@ -99,7 +99,11 @@ def make_plan(wanted: Wanted, config: CompositeConfig, workers: int, progress: P
         read_rgb(wanted.backgrounds / belt.file)  # refuses a damaged picture now instead of halfway through
     views = tuple(fit_belt(belt, wanted.size) for belt in belts)
     facts, warnings = _inspect(wanted, (*crops, *distractors), workers, progress)
-    warnings += (*belt_name_warnings, *_belt_warnings(belts))
+    warnings += (
+        *belt_name_warnings,
+        *_belt_warnings(belts, wanted.backgrounds),
+        *_input_warnings(wanted, config, facts),
+    )
 
     counts = divide_count(wanted.count, wanted.val_fraction)
     usable = [crop for crop in crops if crop.id in facts]
@@ -107,6 +111,8 @@ def make_plan(wanted: Wanted, config: CompositeConfig, workers: int, progress: P
         raise InputError(
             f"no crop in {wanted.crops} has a pixel that belongs to the item: alpha is below 128 everywhere"
         )
+    if distractors and not any(crop.id in facts for crop in distractors):
+        raise InputError(f"no picture in {wanted.distractors} shows anything: alpha is 0 everywhere")
     own_fraction = wanted.val_fraction if counts["val"] else 0.0
     divided, crop_warnings = divide_crops(usable, own_fraction, wanted.seed)
     divided_belts, belt_warnings = divide_belts(belts, own_fraction, wanted.seed)
@@ -127,7 +133,7 @@ def make_plan(wanted: Wanted, config: CompositeConfig, workers: int, progress: P
             crops=grouped,
             belts=tuple(view for view in views if view.background.id in chosen),
             shares=class_shares(config.classes, grouped),
-            class_offset=float(rng_for(wanted.seed, "composite-classes", split, 0).random()),
+            class_seed=int(rng_for(wanted.seed, "composite-classes", split, 0).integers(2**63)),
             items=wanted.items,
             scale=rule,
             distractors=tuple(facts[crop.id] for crop in divided_distractors[split]),
@@ -139,6 +145,18 @@ def make_plan(wanted: Wanted, config: CompositeConfig, workers: int, progress: P
         warnings += ("val has no crop, so its pictures show empty belts: add crops, or set val-fraction 0",)
     category_ids = {name: number for number, name in enumerate(categories, start=1)}
     return Plan(counts, catalogs, category_ids, warnings)
+
+
+def _distractors(wanted: Wanted) -> tuple[Crop, ...]:
+    if wanted.distractors is None:
+        return ()
+    crops, distractors = wanted.crops.resolve(), wanted.distractors.resolve()
+    if crops == distractors or crops in distractors.parents or distractors in crops.parents:
+        raise InputError(
+            f"distractors {wanted.distractors} and crops {wanted.crops} share pictures, which would lie in the images "
+            "with and without a label; keep them in folders of their own"
+        )
+    return load_distractors(wanted.distractors)
 
 
 def _inspect(
@@ -157,9 +175,10 @@ def _inspect(
             found[crop.id] = facts
     if not empty:
         return found, ()
-    names = ", ".join(sorted(empty)[:5]) + (", ..." if len(empty) > 5 else "")
+    names = _listed(sorted(empty))
     return found, (
-        f"{len(empty)} crops are left out, for alpha is below 128 everywhere and there is no _mask.png: {names}",
+        f"{len(empty)} pictures are left out, for no pixel belongs to the item (alpha is below 128 everywhere, and no "
+        f"_mask.png): {names}",
     )
 
 
@@ -204,12 +223,45 @@ def _chosen_belts(
     return with_polygons(chosen, config.belt.polygons_px), tuple(warnings)
 
 
-def _belt_warnings(belts: Sequence[Background]) -> tuple[str, ...]:
+def _belt_warnings(belts: Sequence[Background], folder: Path) -> tuple[str, ...]:
+    warnings = []
     silent = [belt.file for belt in belts if belt.polygon_px is None]
-    if not silent:
-        return ()
-    names = ", ".join(silent[:4]) + (", ..." if len(silent) > 4 else "")
-    text = (
-        f"{len(silent)} of {len(belts)} belts have no polygon_px in a sidecar ({names}): items lie all over the picture"
-    )
-    return (text,)
+    if silent:
+        warnings.append(
+            f"{len(silent)} of {len(belts)} belts have no polygon_px in a sidecar ({_listed(silent)}): items lie all "
+            "over the picture"
+        )
+    names = {path.stem for path in list_images(folder)}
+    strays = [path.name for path in sorted(folder.iterdir()) if path.suffix in (".yaml", ".yml")]
+    strays = [name for name in strays if name.endswith(".yml") or Path(name).stem not in names]
+    if strays:
+        warnings.append(f"no picture has these sidecars, expected <its name>.yaml in {folder}: {_listed(strays)}")
+    outside = [belt.file for belt in belts if _reaches_out(belt)]
+    if outside:
+        warnings.append(
+            f"polygon_px or mm_per_px_at lie far outside the picture, as if made for a larger one: {_listed(outside)}"
+        )
+    return tuple(warnings)
+
+
+def _reaches_out(belt: Background) -> bool:
+    width, height = belt.size_px
+    places = [*(belt.polygon_px or ()), *((x, y) for x, y, _ in belt.mm_per_px_at)]
+    return any(not -0.25 * width <= x <= 1.25 * width or not -0.25 * height <= y <= 1.25 * height for x, y in places)
+
+
+def _input_warnings(wanted: Wanted, config: CompositeConfig, facts: Mapping[str, CropFacts]) -> tuple[str, ...]:
+    warnings = []
+    solid = [own.crop.file for own in facts.values() if own.fills_its_picture]
+    if solid:
+        warnings.append(
+            f"{len(solid)} pictures have no see-through pixel and are pasted as whole rectangles ({_listed(solid)}): "
+            "is their alpha missing?"
+        )
+    if wanted.distractors is None and config.distractors != DistractorsConfig():
+        warnings.append("distractors.* is set, but there are none: give --distractors FOLDER")
+    return tuple(warnings)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")

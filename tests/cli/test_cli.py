@@ -51,7 +51,7 @@ COMMANDS = {
         True,
     ),
     "composite": (
-        "--crops c --backgrounds b --distractors x --out o --count 5 --size 64x48 --items 1..3 "
+        "--crops c --backgrounds b --distractors x --out o --count 5 --size 64x48 --items 1..3 --empty-fraction 0.2 "
         "--val-fraction 0.5 --seed 4 --workers 1 --format coco,yolo",
         True,
     ),
@@ -60,7 +60,10 @@ COMMANDS = {
         "--resize short:90 --generator resnet6 --batch 2 --device cpu --precision fp32",
         True,
     ),
-    "refine": ("d --generator g --out o --direction real-to-synthetic --on-drift drop --drop-rejected --device cpu", True),
+    "refine": (
+        "d --generator g --out o --direction real-to-synthetic --on-drift drop --drop-rejected --device cpu",
+        True,
+    ),
     "export": ("d --format yolo --out o", True),
     "validate": ("d", False),
     "check-labels": ("b a --fail-below 0.9 --report r.json --sheet s.jpg --workers 2 --overwrite", False),
@@ -120,16 +123,6 @@ def test_wrong_values_are_one_line_and_exit_2(stage: Any, flags: list[str], said
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith("error: ")
     assert not calls
-
-
-def test_empty_fraction_is_a_setting_with_a_flag(stage: Any) -> None:
-    calls = stage("composite")
-    arguments = ["composite", *COMMANDS["composite"][0].split(), "--set", "preset=fast"]
-    assert call(*arguments, "--empty-fraction", "0.25", "--set", "placement.empty_fraction=0.1").exit_code == 0
-    assert call(*arguments, "--set", "placement.empty_fraction=0.1").exit_code == 0
-    assert [keywords["config"].placement.empty_fraction for _, keywords in calls] == [0.25, 0.1]
-    assert calls[0][1]["config"].preset == "fast"
-    assert call(*arguments, "--empty-fraction", "1.5").exit_code == 2
 
 
 def test_settings_reach_the_stage_as_its_config(stage: Any, tmp_path: Path) -> None:

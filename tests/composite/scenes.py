@@ -74,7 +74,7 @@ class Stock:
             grouped[facts.crop.category] = (*grouped.get(facts.crop.category, ()), facts)
         rule, _ = scale_rule(config or ScaleConfig(), None, list(self.facts.values()), [self.view])
         shares = {name: 1 / len(grouped) for name in sorted(grouped)}
-        return Catalog(grouped, (self.view,), shares, 0.3, items, rule)
+        return Catalog(grouped, (self.view,), shares, 3 * 2**60, items, rule)
 
 
 def placed(crop_id: str, center: tuple[float, float], **fields: object) -> Placement:

@@ -81,6 +81,14 @@ def test_three_measured_scales_make_a_plane() -> None:
         assert view.mm_per_px / view.zoom_at(x, y) == pytest.approx(mm)
 
 
+def test_three_clicks_along_one_line_make_no_slope_across_it() -> None:
+    for aside in (0, 2, 20):
+        points = ((640, 0, 1.0), (640 + aside, 360, 0.8), (640, 720, 0.62))
+        view = fit_belt(background((1280, 720), mm_per_px_at=points), None)
+        assert view.zoom_at(0, 360) == pytest.approx(view.zoom_at(1280, 360), abs=0.03)
+        assert view.zoom_at(640, 0) == pytest.approx(0.77, abs=0.03)
+
+
 def test_scales_that_run_to_nothing_are_refused() -> None:
     for points in (((100, 0, 9.0), (100, 50, 1.0)), ((0, 0, 1.0), (10, 0, 9.0))):
         with pytest.raises(InputError, match="mm_per_px_at"):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from garbage_synth.composite.belt import belt_mask
+from garbage_synth.composite.pose import draw_pose
 from garbage_synth.composite.render import lay_out, render, settle
 from garbage_synth.composite.sample import class_shares, sample_scene
 from garbage_synth.composite.scale import scale_rule
@@ -246,14 +247,17 @@ def test_piles_overlap_more_and_other_pictures_do_not() -> None:
     assert hidden(**only, pile_weight=1) > 0.1 > 2 * hidden(**only | {"cluster_weight": 1})
 
 
-def test_coverage_is_reached_and_not_passed_by_more_than_an_item() -> None:
-    belt = belt_mask(STOCK.view, 1).sum()
+@pytest.mark.parametrize("layout", ["random_weight", "pile_weight"])
+def test_coverage_is_of_what_items_hide_together(layout: str) -> None:
+    belt = belt_mask(STOCK.view, 1) > 0
+    others = {name: 0.0 for name in ("spread_weight", "random_weight", "cluster_weight", "pile_weight")}
     for wanted in (0.1, 0.2):
-        config = quiet_config(coverage=[wanted, wanted], max_overlap=0.0, cut_fraction=0.0, tries=200)
+        config = quiet_config(coverage=[wanted, wanted], max_overlap=0.3, tries=200, **others | {layout: 1.0})
         for index in range(8):
-            layout = lay_out(sample(config, index, (1, 60)), STOCK.assets)
-            areas = [part.whole_px for part in layout.visible]
-            assert wanted - 0.02 <= sum(areas) / belt <= wanted + max(areas) / belt + 0.02
+            rendered = render(sample(config, index, (1, 60)), STOCK.assets)
+            hidden = sum(np.count_nonzero(item.mask & belt) for item in rendered.instances) / np.count_nonzero(belt)
+            largest = max(item.area_px for item in rendered.instances) / np.count_nonzero(belt)
+            assert wanted - 0.02 <= hidden <= wanted + largest + 0.02
     few = sample(quiet_config(coverage=[0.9, 0.9], max_overlap=0.0), 0, (1, 3))
     assert len(few.placements) + few.not_placed == 3
 
@@ -320,6 +324,51 @@ def test_distractors_are_strewn_unlabelled_and_hide_what_they_cover() -> None:
         bare = render(replace(settled.spec, placements=settled.spec.placements[:-4]), own.assets)
         covered += sum(item.area_px for item in bare.instances) - sum(item.area_px for item in rendered.instances)
     assert covered > 200
+
+
+def test_distractors_keep_to_the_belt_and_are_rigid_unless_asked() -> None:
+    bar = facts_of("x/bar", box_rgba(120, 8))
+    catalog = replace(STOCK.catalog((0, 0)), distractors=(bar,))
+    config = CompositeConfig.model_validate({"distractors": {"count": [6, 6], "image_fraction": [0.4, 0.4]}})
+    own = Stock({"x/bar": box_rgba(120, 8)}, belt=STRIP)
+    on_belt = belt_mask(STOCK.view, 1) > 0
+    seen = 0
+    for index in range(10):
+        spec = sample_scene(config, catalog, rng_for(0, "composite", "train", index), index=index)
+        layout = lay_out(spec, own.assets)
+        for z in range(len(layout.patches)):
+            mask = patch_mask(own, replace(spec, placements=(replace(spec.placements[z], labelled=True),)), 0)
+            assert np.count_nonzero(mask & ~on_belt) <= 0.02 * np.count_nonzero(mask) + 2
+            seen += 1
+    assert seen > 30
+
+
+def test_distractors_have_a_shape_and_height_of_their_own() -> None:
+    flat = replace(STOCK.facts["cup/a"], crop=replace(STOCK.facts["cup/a"].crop, category=""))
+    settings = {"deform": {"probability": 1}, "distractors": {"item_height": [0.5, 0.5]}}
+    for strength in (0.0, 1.0):
+        config = CompositeConfig.model_validate(settings | {"distractors": {"deform_strength": strength}})
+        pose = draw_pose(config, flat, 1.0, np.random.default_rng(1))
+        assert pose.deform is not None
+        assert bool(pose.deform.bend_deg) == bool(strength)
+    config = CompositeConfig.model_validate(settings)
+    assert draw_pose(config, flat, 1.0, np.random.default_rng(1)).height_px == pytest.approx(15.0)
+
+
+def test_native_crops_keep_their_size_under_perspective() -> None:
+    belt = background((320, 240), mm_per_px_at=((160, 0, 2.0), (160, 240, 1.0)))
+    own = Stock({"can/a": box_rgba(40, 30)}, belt=belt)
+    config = CompositeConfig.model_validate({"scale": {"source": "native", "jitter": 0}})
+    scales = {item.scale for index in range(10) for item in sample(config, index, own=own).placements}
+    assert scales == {1.0}
+
+
+def test_switching_turns_and_flips_off_leaves_the_rest() -> None:
+    facts = STOCK.facts["can/a"]
+    plain = draw_pose(CompositeConfig(), facts, 1.0, np.random.default_rng(3))
+    fixed = CompositeConfig.model_validate({"pose": {"rotate": False, "flip": False}})
+    still = draw_pose(fixed, facts, 1.0, np.random.default_rng(3))
+    assert replace(still, angle_deg=plain.angle_deg, flipped=plain.flipped) == plain
 
 
 def test_distractors_below_are_hidden_by_items() -> None:

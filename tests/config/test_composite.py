@@ -1,9 +1,11 @@
 """The presets of the composite settings."""
 
+from pathlib import Path
+
 import pytest
 
 from garbage_synth.config.base import dump_config, load_config, merged, parse_yaml
-from garbage_synth.config.composite import CompositeConfig
+from garbage_synth.config.composite import CameraConfig, CompositeConfig
 from garbage_synth.config.presets import PRESETS
 from garbage_synth.errors import ConfigError
 
@@ -39,3 +41,16 @@ def test_merged_leaves_its_arguments_alone() -> None:
     below, above = {"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": 9}, "d": [2], "e": {"f": 3}}
     assert merged(below, above) == {"a": {"b": 9, "c": 2}, "d": [2], "e": {"f": 3}}
     assert below == {"a": {"b": 1, "c": 2}, "d": [1]}
+
+
+def test_a_preset_on_the_command_line_lies_over_a_saved_config(tmp_path: Path) -> None:
+    saved = tmp_path / "config.yaml"
+    saved.write_text(dump_config(CompositeConfig()), encoding="utf-8")
+    config = load_config(CompositeConfig, saved, ["camera.noise=[1, 2]", "preset=fast"])
+    assert config == load_config(CompositeConfig, None, ["preset=fast", "camera.noise=[1, 2]"])
+
+
+def test_settings_as_objects_lie_over_the_preset_too() -> None:
+    config = CompositeConfig(preset="fast", camera=CameraConfig(noise=(0.0, 0.0)))
+    assert config.camera.noise == (0.0, 0.0)
+    assert config.camera.motion_probability == 0.0

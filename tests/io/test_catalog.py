@@ -126,9 +126,9 @@ def test_a_sidecar_may_name_the_source(tmp_path: Path) -> None:
         ("polygon_px: [[0, 0], [1, 1]]", "encloses no area"),
         ("polygon_px: [[0, 0], [9, 9], [18, 18]]", "encloses no area"),
         ("polygon_px: 7", r"belt_0\.yaml"),
-        ("mm_per_px_at: [[0, 0, 1]]", "not at least two places"),
-        ("mm_per_px_at: [[0, 0, 1], [0, 0, 2]]", "not at least two places"),
-        ("mm_per_px_at: [[0, 0, 1], [0, 9, -2]]", "not at least two places"),
+        ("mm_per_px_at: [[0, 0, 1]]", "not a list of at least two places"),
+        ("mm_per_px_at: [[0, 0, 1], [0, 0, 2]]", "not a list of at least two places"),
+        ("mm_per_px_at: [[0, 0, 1], [0, 9, -2]]", "not a list of at least two places"),
         ("mm_per_px_at: [[0, 0], [0, 9]]", r"belt_0\.yaml"),
         ("mm_per_px_at: [[0, 0, 1], [0, 9, 2]]\nbelt_mm_per_px: 1", "contradict"),
         ("polygon_px: [[0, 0], [9, .nan], [18, 0]]", "not a finite number"),
@@ -163,6 +163,13 @@ def test_distractors_are_found_in_any_subfolder(tmp_path: Path) -> None:
     document = {"version": 1, "crops": [{"file": "drop.png", "class": "dirt", "source": "hose", "length_mm": 8}]}
     (tmp_path / "crops.json").write_text(json.dumps(document), encoding="utf-8")
     knife, drop = load_distractors(tmp_path)
-    assert (knife.id, knife.file, knife.mask_file) == ("distractor:a/b/knife", "a/b/knife.PNG", "a/b/knife_mask.png")
+    assert (knife.id, knife.file, knife.mask_file) == ("distractor:a/b/knife", "a/b/knife.PNG", None)
     assert (drop.id, drop.source, drop.length_mm, drop.size_px) == ("distractor:drop", "hose", 8.0, (9, 7))
     assert {knife.category, drop.category} == {""}
+
+
+def test_distractors_of_one_name_are_refused(tmp_path: Path) -> None:
+    save(tmp_path / "drop.png", item_rgba(9, 7, (0, 0, 0)))
+    save(tmp_path / "drop.PNG", item_rgba(9, 7, (0, 0, 0)))
+    with pytest.raises(InputError, match="differ only in ending"):
+        load_distractors(tmp_path)

@@ -227,7 +227,7 @@ def test_a_scale_must_be_positive(belts: Path, value: float) -> None:
 
 
 def test_a_direction_must_be_a_number(belts: Path) -> None:
-    with pytest.raises(InputError, match="number of degrees"):
+    with pytest.raises(InputError, match="degrees from -360 to 360"):
         belt([belts], travel_deg=float("nan"))
 
 

@@ -447,6 +447,60 @@ def test_distractors_are_part_of_the_identity(inputs: tuple[Path, Path], drops: 
         run(inputs, tmp_path / "out", count=2, distractors=drops, resume=True)
 
 
+def test_see_through_distractors_lie_there_and_hide_nothing(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    drop = item_rgba(30, 30, (250, 250, 255))
+    drop[..., 3] = drop[..., 3] * 0.4
+    save(tmp_path / "drops" / "drop.png", drop)
+    settings = ["distractors.count=[4, 4]", "distractors.above_probability=1", "distractors.image_fraction=[0.2, 0.2]"]
+    config = load_config(CompositeConfig, None, settings)
+    run(inputs, tmp_path / "with", distractors=tmp_path / "drops", config=config)
+    run(inputs, tmp_path / "without", config=config)
+    statistics = json.loads((tmp_path / "with/stats.json").read_text(encoding="utf-8"))["splits"]["train"]
+    assert statistics["distractors"] > 10
+    for split in ("train", "val"):
+        assert document(tmp_path / "with", split)["annotations"] == [
+            {**entry, "z": entry["z"]} for entry in document(tmp_path / "without", split)["annotations"]
+        ]
+    assert (
+        tree(tmp_path / "with")["images/train/train_000000.jpg"]
+        != tree(tmp_path / "without")["images/train/train_000000.jpg"]
+    )
+
+
+def test_distractors_that_show_nothing_or_are_the_crops_are_refused(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    save(tmp_path / "drops" / "nothing.png", np.zeros((9, 9, 4), np.uint8))
+    with pytest.raises(InputError, match="shows anything"):
+        run(inputs, tmp_path / "out", distractors=tmp_path / "drops")
+    for folder in (inputs[0], inputs[0] / "can", inputs[0].parent):
+        with pytest.raises(InputError, match="share pictures"):
+            run(inputs, tmp_path / "out", distractors=folder)
+
+
+def test_inputs_that_are_likely_wrong_are_warned_of(tmp_path: Path) -> None:
+    crops, belts = make_crops(tmp_path / "crops"), make_belts(tmp_path / "belts", 2)
+    save(crops / "can" / "square.png", np.full((20, 20, 4), 255, np.uint8))
+    (belts / "belt9.yaml").write_text("travel_deg: 0", encoding="utf-8")
+    (belts / "belt_0.yml").write_text("travel_deg: 0", encoding="utf-8")
+    (belts / "belt_1.yaml").write_text("polygon_px: [[0, 0], [5000, 0], [5000, 4000]]", encoding="utf-8")
+    config = load_config(CompositeConfig, None, ["distractors.count=[5, 9]"])
+    warnings = "; ".join(run((crops, belts), tmp_path / "out", config=config, count=2).warnings)
+    for said in (
+        "pasted as whole rectangles (can/square.png)",
+        "belt9.yaml, belt_0.yml",
+        "far outside the picture, as if made for a larger one: belt_1.",
+        "give --distractors FOLDER",
+    ):
+        assert said in warnings
+
+
+def test_empty_fraction_is_an_argument_too(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    run(inputs, tmp_path / "out", count=10, empty_fraction=0.5)
+    statistics = json.loads((tmp_path / "out/stats.json").read_text(encoding="utf-8"))["splits"]["train"]
+    assert statistics["images_without_items"] == 4
+    with pytest.raises(InputError, match=r"empty-fraction is 1\.5"):
+        run(inputs, tmp_path / "other", empty_fraction=1.5)
+
+
 def test_folder_without_distractors_is_refused(inputs: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for folder, said in ((tmp_path / "empty", "holds no picture"), (tmp_path / "absent", "does not exist")):
