@@ -62,6 +62,25 @@ PAIRS = (
     Pair("pyramid", (*PLAIN, "blend.mode=none"), (*PLAIN, "blend.mode=pyramid"), zoom=(500, 300, 240)),
     Pair("vignette", PLAIN, (*PLAIN, "camera.vignette_probability=1", "camera.vignette=[0.5, 0.5]")),
     Pair(
+        "defocus",
+        PLAIN,
+        (*PLAIN[:3], "camera.defocus_probability=1", "camera.defocus_px=[2.5, 2.5]"),
+        zoom=(500, 300, 240),
+    ),
+    Pair(
+        "balance",
+        (*PLAIN, "camera.white_balance_jitter=0", "camera.gain_jitter=0"),
+        (*PLAIN, "camera.white_balance_jitter=0.2", "camera.gain_jitter=0.3"),
+    ),
+    Pair(
+        "jpeg",
+        (*PLAIN, "camera.jpeg_quality=[100, 100]"),
+        (*PLAIN, "camera.jpeg_quality=[15, 15]"),
+        zoom=(500, 300, 240),
+    ),
+    Pair("pose", (*PLAIN, "pose.rotate=false", "pose.flip=false", "pose.squash=[1, 1]"), PLAIN),
+    Pair("cut", (*PLAIN, "placement.cut_fraction=0"), (*PLAIN, "placement.cut_fraction=0.8")),
+    Pair(
         "motion",
         PLAIN,
         (*PLAIN[:2], "camera.motion_probability=1", "camera.motion_px=[6, 6]", PLAIN[3]),
