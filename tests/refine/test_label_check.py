@@ -1,0 +1,224 @@
+"""What refine does with labels, under generators whose effect is known: they draw the truth."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from garbage_synth.config.refine import RefineConfig
+from garbage_synth.core.masks import rle_of_mask
+from garbage_synth.core.progress import StageSummary
+from garbage_synth.core.types import Annotation, Dataset, ImageRecord, Split
+from garbage_synth.errors import InputError
+from garbage_synth.io.dataset import read_dataset, write_annotations
+from garbage_synth.io.images import read_rgb
+from garbage_synth.stages import refine as module
+from garbage_synth.stages import refine_picture
+from garbage_synth.stages.refine import refine
+from tests.fidelity.scenes import SIZE_WH, Item, draw, label_of, relit
+from tests.makers import save
+from tests.refine.test_refine import make_generator
+
+ITEMS = (Item(x=60, y=60), Item(x=180, y=120, texture=15))
+NAMES = ("a.png", "b.png", "c.png")
+
+Effect = Callable[[int], NDArray[np.uint8]]
+
+
+def annotation(number: int, image: int, item: Item) -> Annotation:
+    label = label_of(item)
+    x0, y0, x1, y1 = label.box_xyxy
+    extra = {"visible_fraction": 0.5, "note": "ä", "amodal_bbox": [0, 0, 9, 9]}
+    assert label.mask is not None
+    return Annotation(
+        number, image, 1, (x0, y0, x1 - x0, y1 - y0), float(label.mask.sum()), 0, rle_of_mask(label.mask), extra
+    )
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "dataset"
+    images = tuple(ImageRecord(number, name, *SIZE_WH) for number, name in enumerate(NAMES, 1))
+    labels = tuple(annotation(10 * image.id + n, image.id, item) for image in images for n, item in enumerate(ITEMS))
+    for number, name in enumerate(NAMES):
+        save(root / "images" / "train" / name, draw(list(ITEMS), seed=number))
+    write_annotations(root, Dataset({1: "box"}, {"train": Split(images, labels)}))
+    return root
+
+
+@pytest.fixture
+def generator(tmp_path: Path) -> Path:
+    return make_generator(tmp_path / "run" / "generator_synthetic_to_real.safetensors", averaged=False)
+
+
+def rewritten(number: int, items: list[Item]) -> NDArray[np.uint8]:
+    return relit(draw(items, seed=20 + number))
+
+
+@pytest.fixture
+def under(monkeypatch: pytest.MonkeyPatch, tree: Path, generator: Path, tmp_path: Path) -> Callable[..., StageSummary]:
+    """Runs refine with a generator that draws, for picture n, these items."""
+
+    def run(drawn: dict[int, list[Item]], out: str = "out", **flags: Any) -> StageSummary:
+        sources = {
+            read_rgb(tree / "images/train" / name).tobytes(): n
+            for n, name in enumerate(NAMES)
+            if (tree / "images/train" / name).stat().st_size > 999
+        }
+
+        class Drawing:
+            def __init__(self, *_: Any, **__: Any) -> None: ...
+
+            def __call__(self, image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+                number = sources[image_rgb.tobytes()]
+                return rewritten(number, drawn.get(number, list(ITEMS)))
+
+        monkeypatch.setattr(module, "Translator", Drawing)
+        return refine(tree, generator, tmp_path / out, device="cpu", precision="fp32", **flags)
+
+    return run
+
+
+def entries(out: Path) -> dict[int, dict[str, Any]]:
+    document = json.loads((out / "annotations/instances_train.json").read_text(encoding="utf-8"))
+    return {entry["id"]: entry for entry in document["annotations"]}
+
+
+MOVED = [ITEMS[0].moved(8, 5), ITEMS[1]]
+LOST = [ITEMS[0]]
+
+
+def test_labels_that_hold_stay_to_the_letter(under: Any, tree: Path, tmp_path: Path) -> None:
+    summary = under({}, config=RefineConfig.model_validate({"fidelity": {"invented": {"max_count": 0}}}))
+    before, after = entries(tree), entries(tmp_path / "out")
+    assert list(after) == list(before)
+    for number, entry in after.items():
+        fidelity = entry.pop("fidelity")
+        assert fidelity["status"] == "accepted"
+        assert set(fidelity) == {"status", "q", "e", "drawn", "shift_px"}
+        assert entry == before[number]
+    assert summary.ok
+    assert summary.numbers["labels"] == {"accepted": 6, "adjusted": 0, "dropped": 0}
+    stats = json.loads((tmp_path / "out/stats.json").read_text())
+    assert (stats["hold"], stats["labels_checked"], stats["pictures_rejected"]) == (1.0, True, 0)
+    assert not (tmp_path / "out/label_check.jpg").exists()
+    assert not (tmp_path / "out/.records").exists()
+
+
+def test_moved_label_moves_and_lost_one_goes(under: Any, tmp_path: Path) -> None:
+    config = RefineConfig.model_validate({"fidelity": {"reject_above": 0.6}})
+    summary = under({0: MOVED, 1: LOST}, config=config)
+    after = entries(tmp_path / "out")
+    assert sorted(after) == [10, 11, 20, 30, 31]
+    x, y, width, height = after[10]["bbox"]
+    truth = label_of(MOVED[0]).box_xyxy
+    assert np.allclose([x, y, x + width, y + height], truth, atol=2)
+    assert after[10]["fidelity"]["status"] == "adjusted"
+    assert after[10]["fidelity"]["shift_px"] == pytest.approx(np.hypot(8, 5), abs=1)
+    assert (after[10]["note"], after[10]["visible_fraction"]) == ("ä", 0.5)
+    assert "amodal_bbox" not in after[10]
+    assert "amodal_bbox" in after[11]
+    assert after[10]["area"] == pytest.approx(label_of(MOVED[0]).mask.sum(), rel=0.05)  # type: ignore[union-attr]
+    assert summary.numbers["labels"] == {"accepted": 4, "adjusted": 1, "dropped": 1}
+    assert summary.ok
+    assert (tmp_path / "out/label_check.jpg").is_file()
+    read_dataset(tmp_path / "out")
+
+
+def test_drop_leaves_out_what_moved(under: Any, tmp_path: Path) -> None:
+    under({0: MOVED}, on_drift="drop")
+    assert sorted(entries(tmp_path / "out")) == [11, 20, 21, 30, 31]
+
+
+@pytest.mark.parametrize("on_drift", ["keep", "fail"])
+def test_keep_and_fail_never_touch_a_label(under: Any, tree: Path, tmp_path: Path, on_drift: str) -> None:
+    summary = under({0: MOVED, 1: []}, on_drift=on_drift)
+    before, after = entries(tree), entries(tmp_path / "out")
+    statuses = [entry.pop("fidelity")["status"] for entry in after.values()]
+    assert after == before
+    assert statuses == ["adjusted", "accepted", "dropped", "dropped", "accepted", "accepted"]
+    assert summary.ok == (on_drift == "keep")
+    assert summary.numbers["pictures_rejected"] == 1
+    assert (read_rgb(tmp_path / "out/images/train/b.png") == rewritten(1, [])).all()
+
+
+def test_rejected_picture_keeps_its_old_pixels_and_labels(under: Any, tree: Path, tmp_path: Path) -> None:
+    summary = under({1: []})
+    before, after = entries(tree), entries(tmp_path / "out")
+    for number in (20, 21):
+        assert after[number] == {**before[number], "fidelity": {"status": "rejected"}}
+    assert (tmp_path / "out/images/train/b.png").read_bytes() == (tree / "images/train/b.png").read_bytes()
+    image = json.loads((tmp_path / "out/annotations/instances_train.json").read_text())["images"][1]
+    assert image["fidelity"]["status"] == "rejected"
+    assert any("1 of 3 pictures lost too many" in warning for warning in summary.warnings)
+
+
+def test_rejected_picture_can_be_left_out(under: Any, tmp_path: Path) -> None:
+    under({1: []}, drop_rejected=True)
+    assert sorted(entries(tmp_path / "out")) == [10, 11, 30, 31]
+    assert sorted(path.name for path in (tmp_path / "out/images/train").iterdir()) == ["a.png", "c.png"]
+    assert len(read_dataset(tmp_path / "out").splits["train"].images) == 2
+
+
+def test_invented_things_are_told_and_kept(under: Any, tmp_path: Path) -> None:
+    summary = under({2: [*ITEMS, Item(x=60, y=140, half_width=24, half_height=18)]})
+    assert summary.numbers["invented"] >= 1
+    assert any("invented" in warning and "train/c.png" in warning for warning in summary.warnings)
+    image = json.loads((tmp_path / "out/annotations/instances_train.json").read_text())["images"][2]
+    x0, y0, x1, y1 = image["fidelity"]["invented"][0]["box_xyxy"]
+    assert x0 < 60 < x1
+    assert y0 < 140 < y1
+
+
+def test_damaged_picture_is_left_out_and_the_rest_goes_on(under: Any, tree: Path, tmp_path: Path) -> None:
+    path = tree / "images/train/b.png"
+    path.write_bytes(path.read_bytes()[:900])
+    summary = under({})
+    assert not summary.ok
+    assert summary.numbers["pictures_failed"] == 1
+    assert any("1 pictures are left out" in warning and "b.png" in warning for warning in summary.warnings)
+    assert sorted(entries(tmp_path / "out")) == [10, 11, 30, 31]
+
+
+def test_interrupted_run_resumes_to_the_same_bytes(under: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = {0: MOVED, 1: []}
+    under(drawn, "whole")
+    real = refine_picture.FinishPicture._record
+
+    def dies(self: Any, picture: Any, entry: Any) -> None:
+        if picture.target.name == "c.png":
+            raise KeyboardInterrupt
+        real(self, picture, entry)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(refine_picture.FinishPicture, "_record", dies)
+        with pytest.raises(KeyboardInterrupt):
+            under(drawn, "cut")
+    assert (tmp_path / "cut/.records").is_dir()
+    under(drawn, "cut", resume=True)
+    whole, cut = (
+        {
+            path.relative_to(tmp_path / name): path.read_bytes()
+            for path in (tmp_path / name).rglob("*.*")
+            if path.is_file()
+        }
+        for name in ("whole", "cut")
+    )
+    assert whole == cut
+
+
+def test_what_would_do_nothing_is_refused(under: Any, tmp_path: Path) -> None:
+    unchecked = RefineConfig(check=False)
+    for flags, said in (
+        ({"on_drift": "move"}, "adjust, drop, keep, fail"),
+        ({"on_drift": "keep", "drop_rejected": True}, "rejects no picture"),
+        ({"config": unchecked, "drop_rejected": True}, "check=false"),
+        ({"config": unchecked, "on_drift": "drop"}, "check=false"),
+    ):
+        with pytest.raises(InputError, match=said):
+            under({}, **flags)
+    assert not (tmp_path / "out").exists()
