@@ -50,6 +50,10 @@ Workers = Annotated[
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where the networks run.")]
 Precision = Annotated[str, typer.Option(metavar="auto|fp32|bf16", help="Arithmetic of the networks.")]
 
+Images = Annotated[
+    str, typer.Option("--images", metavar="copy|hardlink", help="Copy the pictures, or link them on one file system.")
+]
+
 Config = TypeVar("Config", bound="StageConfig")
 
 
@@ -274,9 +278,17 @@ def refine(
 def export(
     dataset: Annotated[Path, typer.Argument(help="Dataset to convert.")],
     format: Annotated[
-        str, typer.Option(metavar="coco|yolo|voc|coco-roboflow|hf-imagefolder", help="Layout.", show_default=False)
+        str,
+        typer.Option(
+            metavar="coco|yolo|yolo-seg|voc|coco-roboflow|hf-imagefolder|webdataset", help="Layout.", show_default=False
+        ),
     ],
     out: Out,
+    shard_size: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Images in a tar file of webdataset; default: 1000.", show_default=False),
+    ] = None,
+    images: Images = "copy",
     overwrite: Overwrite = False,
     resume: Resume = False,
     dry_run: DryRun = False,
@@ -288,7 +300,15 @@ def export(
         from garbage_synth.stages.export import export as stage
 
         return stage(
-            dataset, out, format=format, overwrite=overwrite, resume=resume, dry_run=dry_run, progress=progress
+            dataset,
+            out,
+            format=format,
+            shard_size=shard_size,
+            images=images,
+            overwrite=overwrite,
+            resume=resume,
+            dry_run=dry_run,
+            progress=progress,
         )
 
     _execute(work, as_json=as_json, resumable=True)

@@ -61,7 +61,7 @@ COMMANDS = {
         True,
     ),
     "refine": ("d --generator g --out o --direction real-to-synthetic --device cpu", True),
-    "export": ("d --format yolo --out o", True),
+    "export": ("d --format webdataset --shard-size 9 --images copy --out o", True),
     "validate": ("d", False),
     "report": ("d e --out o.html --pictures 3", False),
     "frames": ("v.mp4 --out o --every 2.5 --median p.jpg", True),
