@@ -54,7 +54,7 @@ def require_placement(placement: str, out: Path, sources: Iterable[Path]) -> Non
         device = nearest.stat().st_dev
         for source in sources:
             if source.stat().st_dev != device:
-                raise _not_linkable(source, out)
+                raise _not_linkable(source, out, "another file system")
 
 
 def place_picture(source: Path, target: Path, placement: str) -> None:
@@ -70,12 +70,11 @@ def place_picture(source: Path, target: Path, placement: str) -> None:
         os.link(source.resolve(), target)
     except OSError as error:
         if error.errno in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
-            raise _not_linkable(source, target) from error
+            raise _not_linkable(source, target, error.strerror or "refused") from error
         raise
 
 
-def _not_linkable(source: Path, target: Path) -> InputError:
+def _not_linkable(source: Path, target: Path, why: str) -> InputError:
     return InputError(
-        f"{source} cannot be hard-linked into {target}, another file system or one without links; "
-        "give --images copy, or an --out beside it"
+        f"{source} cannot be hard-linked into {target} ({why}); give --images copy, or an --out on its file system"
     )

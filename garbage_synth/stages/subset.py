@@ -73,7 +73,7 @@ def subset(
     made = coco.renumbered(made)
     numbers = {
         **counts(made),
-        "annotations_removed": _annotations(source.dataset.splits) - _annotations(made.splits),
+        "annotations_left_out": _annotations(source.dataset.splits) - _annotations(made.splits),
         "pictures_without_annotations": sum(not sample.annotations for part in splits.values() for sample in part),
     }
     if min_visible is not None:

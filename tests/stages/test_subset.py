@@ -28,7 +28,7 @@ def test_only_the_annotations_of_the_classes_stay(root: Path, tmp_path: Path) ->
         assert [e.id for e in part.annotations] == list(range(1, len(expected) + 1))
     papers = sum(e.category_id == 2 for part in whole.splits.values() for e in part.annotations)
     assert papers
-    assert summary.numbers["annotations_removed"] == papers
+    assert summary.numbers["annotations_left_out"] == papers
     assert validate(tmp_path / "out").numbers["defects"] == []  # YOLO labels too
     assert (tmp_path / "out/data.yaml").is_file()
 
