@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from garbage_synth.stages.composite import composite
     from garbage_synth.stages.export import export
     from garbage_synth.stages.frames import frames
+    from garbage_synth.stages.merge import merge
     from garbage_synth.stages.pipeline import run_pipeline
     from garbage_synth.stages.refine import refine
     from garbage_synth.stages.report import report
     from garbage_synth.stages.segment import segment
+    from garbage_synth.stages.split import split
+    from garbage_synth.stages.subset import subset
     from garbage_synth.stages.train_gan import train_gan
     from garbage_synth.stages.validate import validate
 
@@ -36,10 +39,13 @@ __all__ = [
     "composite",
     "export",
     "frames",
+    "merge",
     "refine",
     "report",
     "run_pipeline",
     "segment",
+    "split",
+    "subset",
     "train_gan",
     "validate",
 ]

@@ -50,6 +50,10 @@ Workers = Annotated[
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where the networks run.")]
 Precision = Annotated[str, typer.Option(metavar="auto|fp32|bf16", help="Arithmetic of the networks.")]
 
+Images = Annotated[
+    str, typer.Option("--images", metavar="copy|hardlink", help="Copy the pictures, or link them on one file system.")
+]
+
 Config = TypeVar("Config", bound="StageConfig")
 
 
@@ -282,9 +286,17 @@ def refine(
 def export(
     dataset: Annotated[Path, typer.Argument(help="Dataset to convert.")],
     format: Annotated[
-        str, typer.Option(metavar="coco|yolo|voc|coco-roboflow|hf-imagefolder", help="Layout.", show_default=False)
+        str,
+        typer.Option(
+            metavar="coco|yolo|yolo-seg|voc|coco-roboflow|hf-imagefolder|webdataset", help="Layout.", show_default=False
+        ),
     ],
     out: Out,
+    shard_size: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Images in a tar file of webdataset; default: 1000.", show_default=False),
+    ] = None,
+    images: Images = "copy",
     overwrite: Overwrite = False,
     resume: Resume = False,
     dry_run: DryRun = False,
@@ -296,7 +308,128 @@ def export(
         from garbage_synth.stages.export import export as stage
 
         return stage(
-            dataset, out, format=format, overwrite=overwrite, resume=resume, dry_run=dry_run, progress=progress
+            dataset,
+            out,
+            format=format,
+            shard_size=shard_size,
+            images=images,
+            overwrite=overwrite,
+            resume=resume,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+    _execute(work, as_json=as_json, resumable=True)
+
+
+@app.command()
+def merge(
+    datasets: Annotated[list[Path], typer.Argument(help="Datasets to unite; the first has the first word.")],
+    out: Out,
+    images: Images = "copy",
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Unite datasets in one: classes and splits by their names."""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.stages.merge import merge as stage
+
+        return stage(
+            datasets, out, images=images, overwrite=overwrite, resume=resume, dry_run=dry_run, progress=progress
+        )
+
+    _execute(work, as_json=as_json, resumable=True)
+
+
+@app.command()
+def subset(
+    dataset: Annotated[Path, typer.Argument(help="Dataset to choose from.")],
+    out: Out,
+    classes: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="A,B", help="Classes that stay.", show_default=False),
+    ] = None,
+    count: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Images in all, every split in proportion.", show_default=False),
+    ] = None,
+    min_visible: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(metavar="F", help="Smallest visible fraction of an item, 0..1.", show_default=False),
+    ] = None,
+    drop_empty: Annotated[bool, typer.Option("--drop-empty", help="Leave out images without annotation.")] = False,
+    seed: Seed = 0,
+    images: Images = "copy",
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Take part of a dataset: by class, number, visibility."""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.stages.arguments import parse_words
+        from garbage_synth.stages.subset import subset as stage
+
+        return stage(
+            dataset,
+            out,
+            classes=None if classes is None else parse_words(classes),
+            count=count,
+            min_visible=min_visible,
+            drop_empty=drop_empty,
+            seed=seed,
+            images=images,
+            overwrite=overwrite,
+            resume=resume,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+    _execute(work, as_json=as_json, resumable=True)
+
+
+@app.command()
+def split(
+    dataset: Annotated[Path, typer.Argument(help="Dataset to divide anew.")],
+    out: Out,
+    val_fraction: Annotated[float, typer.Option(help="Share of the images that go to val.", show_default=False)],
+    test_fraction: Annotated[float, typer.Option(help="Share of the images that go to test.")] = 0.0,
+    by: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="FIELD|folder|prefix:SEP",
+            help="Images that agree in this stay together; default: the field source, where there is one.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Seed = 0,
+    images: Images = "copy",
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Divide a dataset anew into train, val, test."""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.stages.split import split as stage
+
+        return stage(
+            dataset,
+            out,
+            val_fraction=val_fraction,
+            test_fraction=test_fraction,
+            by=by,
+            seed=seed,
+            images=images,
+            overwrite=overwrite,
+            resume=resume,
+            dry_run=dry_run,
+            progress=progress,
         )
 
     _execute(work, as_json=as_json, resumable=True)

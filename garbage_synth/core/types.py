@@ -121,9 +121,13 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A detection dataset in memory, without pixels. categories: id -> name; splits: name -> Split."""
+    """A detection dataset in memory, without pixels. categories: id -> name; splits: name -> Split.
+
+    category_extras: id -> what else is known of a category (supercategory, keypoints, ...), only where there is any.
+    """
 
     categories: Mapping[int, str]
     splits: Mapping[str, Split]
     info: Mapping[str, Any] = field(default_factory=dict)
     licenses: tuple[Mapping[str, Any], ...] = ()
+    category_extras: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)

@@ -6,7 +6,7 @@ listed, RLE `counts` as str. Format: https://cocodataset.org/#format-data
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,7 +17,7 @@ from garbage_synth.core.masks import area_of_segmentation, box_of_segmentation, 
 from garbage_synth.core.types import Annotation, Dataset, ImageRecord, Split
 from garbage_synth.errors import InputError
 
-__all__ = ["decode", "encode", "is_safe_file_name", "renumbered"]
+__all__ = ["category_extras", "decode", "encode", "is_safe_file_name", "renumbered"]
 
 IMAGE_FIELDS = frozenset({"id", "file_name", "width", "height"})
 MAX_SIDE_PX = 2**31
@@ -31,15 +31,15 @@ def encode(dataset: Dataset, split: str) -> dict[str, Any]:
     one breaks pycocotools. Raises KeyError for an unknown split, InputError for a number that is not finite.
     """
     part = dataset.splits[split]
-    # RF-DETR takes a category that is named as a supercategory for a mere heading, and leaves out those of "none"
-    parent = "item"
-    while parent in dataset.categories.values():
-        parent += "s"
+    parent = _parent(dataset.categories.values())
     return {
         "info": plain(dict(dataset.info), "info"),
         "licenses": [plain(dict(entry), "licenses") for entry in dataset.licenses],
         "categories": [
-            {"id": int(key), "name": name, "supercategory": parent} for key, name in sorted(dataset.categories.items())
+            {"supercategory": parent}
+            | plain(dict(dataset.category_extras.get(key, {})), f"category {key}")
+            | {"id": int(key), "name": name}
+            for key, name in sorted(dataset.categories.items())
         ],
         "images": [_encode_image(record) for record in sorted(part.images, key=lambda record: record.id)],
         "annotations": [_encode_annotation(entry) for entry in sorted(part.annotations, key=lambda entry: entry.id)],
@@ -85,6 +85,24 @@ def decode(document: Mapping[str, Any], *, source: str) -> tuple[dict[int, str],
     )
 
 
+def category_extras(document: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+    """What a document that `decode` takes says of its categories beyond id and name, by id, where it says anything.
+
+    The supercategory that `encode` puts in for want of another counts as none.
+    """
+    entries = document.get("categories") or []
+    parent = _parent(str(entry.get("name", entry["id"])) for entry in entries)
+    extras = {
+        int(entry["id"]): {
+            name: value
+            for name, value in entry.items()
+            if name not in ("id", "name") and (name, value) != ("supercategory", parent)
+        }
+        for entry in entries
+    }
+    return {key: extra for key, extra in extras.items() if extra}
+
+
 def renumbered(dataset: Dataset) -> Dataset:
     """The same dataset with category ids 1..N in the order of the old ids and annotation ids 1..M in each split.
 
@@ -102,7 +120,12 @@ def renumbered(dataset: Dataset) -> Dataset:
         )
         for name, split in dataset.splits.items()
     }
-    return replace(dataset, categories={new_ids[old]: name for old, name in dataset.categories.items()}, splits=splits)
+    return replace(
+        dataset,
+        categories={new_ids[old]: name for old, name in dataset.categories.items()},
+        category_extras={new_ids[old]: extra for old, extra in dataset.category_extras.items() if old in new_ids},
+        splits=splits,
+    )
 
 
 def is_safe_file_name(file_name: object) -> bool:
@@ -135,6 +158,18 @@ def plain(value: Any, where: str) -> Any:
     if isinstance(value, Sequence):
         return [plain(entry, where) for entry in value]
     raise InputError(f"{where}: a {type(value).__name__} cannot be written to JSON")
+
+
+def _parent(names: Iterable[str]) -> str:
+    """The supercategory of categories that have none: a word that is no category's name.
+
+    RF-DETR takes a category that is named as a supercategory for a mere heading, and leaves out those of "none".
+    """
+    taken = set(names)
+    parent = "item"
+    while parent in taken:
+        parent += "s"
+    return parent
 
 
 def _encode_image(record: ImageRecord) -> dict[str, Any]:

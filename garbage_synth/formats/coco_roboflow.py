@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from garbage_synth.core.types import Dataset, Split
 from garbage_synth.errors import InputError
@@ -14,8 +15,11 @@ SPLIT_FOLDERS: Mapping[str, str] = {"val": "valid"}
 
 
 def encode(dataset: Dataset) -> dict[str, str]:
-    """The text of every file by its path in the tree: one `_annotations.coco.json` per split, ids from 1."""
-    numbered = coco.renumbered(dataset)
+    """The text of every file by its path in the tree: one `_annotations.coco.json` per split, ids from 1.
+
+    Supercategories of the source are left out: RF-DETR would take some classes for headings by them.
+    """
+    numbered = replace(coco.renumbered(dataset), category_extras={})
     return {
         f"{folder}/{ANNOTATION_FILE}": json.dumps(coco.encode(numbered, split), sort_keys=True, allow_nan=False)
         for split, folder in splits.split_folders(dataset, SPLIT_FOLDERS).items()

@@ -98,6 +98,7 @@ def read_dataset(root: Path, images: Path | None = None) -> Dataset:
     and where splits give one category id two names.
     """
     categories: dict[int, str] = {}
+    extras: dict[int, dict[str, Any]] = {}
     splits = {}
     info: Mapping[str, Any] = {}
     licenses: tuple[Mapping[str, Any], ...] = ()
@@ -112,11 +113,19 @@ def read_dataset(root: Path, images: Path | None = None) -> Dataset:
                     f"{files.annotations}: category {key} is {category!r}, but {categories[key]!r} in another split; "
                     "splits must share one list of categories"
                 )
+        for key, extra in coco.category_extras(document).items():
+            extras.setdefault(key, extra)
         info = info or (document["info"] if isinstance(document.get("info"), dict) else {})
         licenses = licenses or tuple(entry for entry in _list(document, "licenses") if isinstance(entry, dict))
     if len(set(categories.values())) != len(categories):
         raise InputError(f"{root}: two category ids share a name: {sorted(categories.items())}; rename one")
-    return Dataset(categories=dict(sorted(categories.items())), splits=splits, info=info, licenses=licenses)
+    return Dataset(
+        categories=dict(sorted(categories.items())),
+        splits=splits,
+        info=info,
+        licenses=licenses,
+        category_extras=dict(sorted(extras.items())),
+    )
 
 
 def image_path(root: Path, split: str, record: ImageRecord, images: Path | None = None) -> Path:

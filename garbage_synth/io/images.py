@@ -49,6 +49,7 @@ __all__ = [
     "read_mask",
     "read_rgb",
     "read_rgba",
+    "require_whole",
 ]
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -58,6 +59,7 @@ MAX_PIXELS = 200_000_000
 """Largest picture that is decoded: a 200-megapixel phone passes, a decompression bomb does not."""
 
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+_JPEG_END = b"\xff\xd9"
 _PNG_END = b"IEND\xaeB`\x82"
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, MemoryError)
 _pillow_lock = threading.Lock()
@@ -106,6 +108,21 @@ def image_size(path: Path) -> tuple[int, int]:
             return (height, width) if _exif_turn(image) >= 5 else (width, height)
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def require_whole(path: Path) -> None:
+    """Raises InputError naming the file where the picture is cut short or cannot be decoded.
+
+    A file that ends as a JPEG or PNG does is taken for whole after a look at its end; all others are decoded.
+    """
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - 64))
+            end = stream.read().rstrip(b"\0")
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not end.endswith((_JPEG_END, _PNG_END)):
+        read_rgb(path)
 
 
 def image_has_alpha(path: Path) -> bool:
@@ -193,7 +210,7 @@ def _exif_turn(image: Image.Image) -> int:
 def _plain_jpeg(path: Path, data: bytes) -> tuple[bool, int]:
     """(is an RGB or gray JPEG that reaches its end marker, EXIF orientation)."""
     with _opened(path, io.BytesIO(data)) as image:
-        whole = data[-64:].rstrip(b"\0").endswith(b"\xff\xd9")
+        whole = data[-64:].rstrip(b"\0").endswith(_JPEG_END)
         return image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB") and whole, _exif_turn(image)
 
 

@@ -50,6 +50,9 @@ _COMMANDS = {
         Command("train-gan", ("synthetic", "real"), "gan.GanConfig"),
         Command("refine", ("dataset", "generator"), "refine.RefineConfig"),
         Command("export", ("dataset",)),
+        Command("merge", ("datasets",)),
+        Command("subset", ("dataset",)),
+        Command("split", ("dataset",)),
         Command("validate", ("dataset",), writes_nothing=True),
         Command("report", ("datasets",), writes_file=True),
         Command("frames", ("source",), "frames.FramesConfig"),
@@ -214,10 +217,10 @@ def _value(command: Command, key: str, value: Any, base: Path, where: str) -> An
         return _config(command.config, value, base, where)
     if key in ("size", "items"):
         return _pair(value, key, "WxH" if key == "size" else "MIN..MAX", where)
-    if key == "formats":
+    if key in ("classes", "formats"):
         words = parse_words(value) if isinstance(value, str) else value
         if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
-            raise ConfigError(f"{where}: {key} is {value!r}, expected words such as coco,yolo")
+            raise ConfigError(f"{where}: {key} is {value!r}, expected words with commas between")
         return tuple(words)
     return _plain(value, key, command.arguments()[key].annotation, where)
 

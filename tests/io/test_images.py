@@ -11,7 +11,16 @@ from PIL import Image
 
 from garbage_synth.errors import InputError
 from garbage_synth.io import images
-from garbage_synth.io.images import encode_jpeg, encode_png, image_size, list_images, read_mask, read_rgb, read_rgba
+from garbage_synth.io.images import (
+    encode_jpeg,
+    encode_png,
+    image_size,
+    list_images,
+    read_mask,
+    read_rgb,
+    read_rgba,
+    require_whole,
+)
 from tests.makers import belt_rgb, item_rgba, photo_rgb, save
 
 PHOTO = photo_rgb(64, 48, (200, 30, 30))
@@ -240,3 +249,17 @@ def test_an_opencv_that_does_not_work_names_the_remedy(tmp_path: Path, fake: str
 
 def test_suffixes_are_lower_case() -> None:
     assert all(suffix == suffix.lower() for suffix in images.IMAGE_SUFFIXES)
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "bmp", "webp", "tif"])
+def test_a_whole_picture_is_told_from_one_that_is_cut_short(tmp_path: Path, ending: str) -> None:
+    path = save(tmp_path / f"a.{ending}", PHOTO)
+    whole = path.read_bytes()
+    require_whole(path)
+    path.write_bytes(whole + b"\0" * 20)  # some cameras fill up to a block
+    require_whole(path)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=f"a.{ending} is "):
+        require_whole(path)
+    with pytest.raises(InputError, match="does not exist"):
+        require_whole(tmp_path / "none")

@@ -1,4 +1,8 @@
+import errno
+import io
 import json
+import os
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -23,6 +27,13 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def unpacked(content: bytes) -> list[bytes]:
+    """The pictures in a tar file."""
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        members = [member for member in archive.getmembers() if member.name.endswith(".jpg")]
+        return [archive.extractfile(member).read() for member in members]  # type: ignore[union-attr]
+
+
 TREES = {
     "coco": {"annotations/instances_train.json", "annotations/instances_val.json", "images/train/train_0001.jpg"},
     "yolo": {"data.yaml", "labels/val/val_0002.txt", "images/val/val_0002.jpg"},
@@ -35,6 +46,7 @@ TREES = {
         "validation/val_0001.jpg",
         "categories.json",
     },
+    "webdataset": {"train-000000.tar", "val-000000.tar", "dataset.json"},
 }
 
 
@@ -44,7 +56,8 @@ def test_every_format_lays_out_its_tree_with_the_pictures_unchanged(root: Path, 
     summary = export(root, tmp_path / "out", format=name)
     files = snapshot(tmp_path / "out")
     assert set(files) >= TREES[name]
-    pictures = sorted(data for path, data in files.items() if path.endswith(".jpg"))
+    packed = [data for path, content in files.items() if path.endswith(".tar") for data in unpacked(content)]
+    pictures = sorted(packed + [data for path, data in files.items() if path.endswith(".jpg")])
     assert pictures == sorted(data for path, data in before.items() if path.endswith(".jpg"))
     assert summary.open_file is not None
     assert summary.open_file.is_file()
@@ -157,7 +170,7 @@ def test_finished_begun_and_foreign_outputs_are_told_apart(root: Path, tmp_path:
 def test_an_interrupted_export_goes_on_where_it_stopped(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from garbage_synth.stages import export as module
+    from garbage_synth.io import pictures as module
 
     written: list[Path] = []
     real = module.write_bytes
@@ -192,3 +205,114 @@ def test_text_named_jpg_and_pictures_of_another_size_are_refused(root: Path, tmp
     with pytest.raises(InputError, match=r"image 1: .*val_0001\.jpg is 36x48 \(EXIF turned\), not 48x36"):
         export(root, tmp_path / "out", format="yolo")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_jpeg_that_is_cut_short_is_refused(root: Path, tmp_path: Path) -> None:
+    path = root / "images/val/val_0001.jpg"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(InputError, match=r"val_0001\.jpg is damaged"):
+        export(root, tmp_path / "out", format="coco")
+    assert not (tmp_path / "out").exists()
+    path.write_bytes(whole + b"what some cameras put behind the picture")
+    assert export(root, tmp_path / "out", format="coco").numbers["images"] == 5
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "webdataset"])
+def test_hard_links_are_the_same_files(root: Path, tmp_path: Path, name: str) -> None:
+    export(root, tmp_path / "copy", format=name)
+    export(root, tmp_path / "link", format=name, images="hardlink")
+    assert set(snapshot(tmp_path / "link")) == set(snapshot(tmp_path / "copy"))
+    sources = {path.stat().st_ino for path in root.rglob("*.jpg")}
+    assert {path.stat().st_ino for path in (tmp_path / "link").rglob("*.jpg")} == sources
+    assert {path.stat().st_ino for path in (tmp_path / "copy").rglob("*.jpg")}.isdisjoint(sources)
+
+
+def test_hard_links_that_cannot_be_are_one_line_and_a_copy_goes_on(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="unknown images 'symlink'; expected one of copy, hardlink"):
+        export(root, tmp_path / "out", format="coco", images="symlink")
+    with pytest.raises(InputError, match="webdataset packs the pictures into tar files.*--images copy"):
+        export(root, tmp_path / "out", format="webdataset", images="hardlink")
+    assert not (tmp_path / "out").exists()
+
+    def other_file_system(source: Path, target: Path) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", other_file_system)
+    with pytest.raises(InputError, match=r"train_0001\.jpg cannot be hard-linked into .*give --images copy"):
+        export(root, tmp_path / "out", format="coco", images="hardlink")
+    export(root, tmp_path / "out", format="coco", resume=True)
+    assert validate(tmp_path / "out").ok
+
+
+@pytest.mark.skipif(
+    not Path("/dev/shm").is_dir() or Path("/dev/shm").stat().st_dev == Path("/tmp").stat().st_dev,
+    reason="no second file system at hand",
+)
+def test_hard_links_across_file_systems_are_refused_before_anything_is_made(root: Path) -> None:
+    out = Path("/dev/shm") / f"garbage-synth-test-{os.getpid()}"
+    with pytest.raises(InputError, match="another file system"):
+        export(root, out, format="coco", images="hardlink", dry_run=True)
+    assert not out.exists()
+
+
+def test_shards_hold_as_many_images_as_asked_and_are_the_same_bytes_every_time(root: Path, tmp_path: Path) -> None:
+    export(root, tmp_path / "a", format="webdataset", shard_size=2)
+    os.utime(root / "images/train/train_0001.jpg", (0, 0))
+    export(root, tmp_path / "b", format="webdataset", shard_size=2)
+    one, other = snapshot(tmp_path / "a"), snapshot(tmp_path / "b")
+    assert one == other
+    shards = ["train-000000.tar", "train-000001.tar", "val-000000.tar"]
+    assert sorted(one) == ["dataset.json", "garbage-synth.json", *shards]
+    assert [len(unpacked(one[shard])) for shard in shards] == [2, 1, 2]
+    assert json.loads(one["dataset.json"])["splits"]["train"] == {"images": 3, "shards": shards[:2]}
+    with pytest.raises(InputError, match="shard_size = 2, now it is 3"):
+        export(root, tmp_path / "a", format="webdataset", shard_size=3, resume=True)
+    with pytest.raises(InputError, match="shard size 0 is below 1"):
+        export(root, tmp_path / "c", format="webdataset", shard_size=0)
+    with pytest.raises(InputError, match="--shard-size is for webdataset; yolo has no shards"):
+        export(root, tmp_path / "c", format="yolo", shard_size=3)
+
+
+def test_an_interrupted_webdataset_keeps_its_whole_shards(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from garbage_synth.stages import layout as module
+
+    real, written = module.write_tar, []
+
+    def stop_at_second(path: Path, members: object) -> None:
+        if written:
+            raise KeyboardInterrupt
+        written.append(path)
+        real(path, members)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "write_tar", stop_at_second)
+    with pytest.raises(KeyboardInterrupt):
+        export(root, tmp_path / "out", format="webdataset", shard_size=2)
+    again: list[Path] = []
+    monkeypatch.setattr(module, "write_tar", lambda path, members: (again.append(path), real(path, members)))
+    export(root, tmp_path / "out", format="webdataset", shard_size=2, resume=True)
+    assert [path.name for path in again] == ["train-000001.tar", "val-000000.tar"]
+    export(root, tmp_path / "whole", format="webdataset", shard_size=2)
+    assert snapshot(tmp_path / "out") == snapshot(tmp_path / "whole")
+
+
+def test_supercategories_are_carried_through_except_where_rf_detr_would_be_misled(root: Path, tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        path = root / f"annotations/instances_{split}.json"
+        document = json.loads(path.read_text())
+        document["categories"][1] |= {"supercategory": "can", "color": [1, 2, 3]}
+        path.write_text(json.dumps(document))
+
+    def categories(path: Path) -> list[dict[str, object]]:
+        return list(json.loads(path.read_text())["categories"])
+
+    export(root, tmp_path / "coco", format="coco")
+    export(root, tmp_path / "rf", format="coco-roboflow")
+    written = categories(tmp_path / "coco/annotations/instances_val.json")
+    assert written[1] == {"id": 2, "name": "paper", "supercategory": "can", "color": [1, 2, 3]}
+    assert written[0] == {"id": 1, "name": "can", "supercategory": "item"}
+    assert {entry["supercategory"] for entry in categories(tmp_path / "rf/valid/_annotations.coco.json")} == {"item"}
