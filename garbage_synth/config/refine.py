@@ -19,5 +19,8 @@ class RefineConfig(StageConfig):
     max_memory_gb: float | None = Field(
         None,
         gt=0,
-        description="memory that one picture may take in the generator, GB; null = what is free at the start",
+        description=(
+            "memory that one picture may take in the generator, GB; larger ones are computed in bands of rows; "
+            "null = whole frames take up to a quarter of the machine's"
+        ),
     )

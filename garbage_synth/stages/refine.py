@@ -28,7 +28,7 @@ from garbage_synth.io.dataset import read_dataset, read_document, split_files, w
 from garbage_synth.io.images import encode_jpeg, encode_png, image_size, read_rgb
 from garbage_synth.io.output import fingerprint, open_output
 from garbage_synth.io.resize import resize_rgb, short_side_wh
-from garbage_synth.refine.memory import free_bytes, refuse_oversize
+from garbage_synth.refine.memory import MemoryPlan, free_bytes, refuse_oversize, whole_frame_bytes
 from garbage_synth.refine.overlap import overlapped
 from garbage_synth.refine.translate import Translator
 
@@ -65,7 +65,9 @@ def refine(
     generator: a run folder of train-gan, of which the best averaged generator of `direction` is taken, else the
     averaged, else the raw one; or a generator file, which has a direction of its own. Pictures keep their names,
     sizes and kind (JPEG or PNG); annotations keep ids, boxes, masks and all further fields. A generator trained with
-    --resize gets its pictures at that size, and they are scaled back after it.
+    --resize gets its pictures at that size, and they are scaled back after it. Pictures too large for
+    `config.max_memory_gb` or, without it, for a quarter of the machine's memory are computed in bands of rows, which
+    differs in rounding only.
     device: auto, cpu, cuda or cuda:<index>. precision: auto, fp32 or bf16.
 
     Raises InputError for a dataset or generator that cannot be used, a picture that is missing, of another size than
@@ -95,7 +97,13 @@ def refine(
             )
     for warning in warnings:
         progress.message(f"warning: {warning}")
-    _check_memory(pictures, card.resize_short_px, card.base_channels, half, config, free_bytes(chosen))
+    allowed = None if config.max_memory_gb is None else int(config.max_memory_gb * 2**30)
+    plan = MemoryPlan(card.base_channels, half, whole_frame_bytes(chosen) if allowed is None else allowed)
+    sizes_wh = [_computed_wh(picture, card.resize_short_px) for picture in pictures]
+    largest = max(range(len(pictures)), key=lambda index: plan.peak_bytes(sizes_wh[index]))
+    limit = free_bytes(chosen) if allowed is None else allowed
+    refuse_oversize(str(pictures[largest].source), sizes_wh[largest], plan, limit)
+    in_bands = sum(plan.band_rows(size_wh) is not None for size_wh in sizes_wh)
 
     output = open_output(
         out,
@@ -105,6 +113,8 @@ def refine(
             "dataset": fingerprint([dataset]),
             "direction": card.direction,
             "generator": fingerprint([weights]),
+            # the largest ones: all that the memory decides, whether it was given or found
+            "in_bands": in_bands,
             "precision": precision,
         },
         inputs=[dataset, generator],
@@ -117,6 +127,7 @@ def refine(
         "device": describe(chosen, "bf16" if half else "fp32"),
         "generator": weights.name,
         "images": len(pictures),
+        "in_bands": in_bands,
         "steps_trained": card.steps,
     }
     first = pictures[0].target
@@ -131,6 +142,7 @@ def refine(
         network,
         device=chosen,
         half=half,
+        band_rows=plan.band_rows,
         resize_in=None if card.resize_short_px is None else partial(_to_short_side, short_px=card.resize_short_px),
         resize_back=None if card.resize_short_px is None else resize_rgb,
     )
@@ -140,6 +152,11 @@ def refine(
         progress.message(
             f"rewriting {len(todo)} of {len(pictures)} pictures with {weights.name} on {numbers['device']}"
         )
+        if in_bands:
+            progress.message(
+                f"{in_bands} of {len(pictures)} pictures are computed in bands of rows: whole they would take more "
+                f"than {(plan.whole_frame_bytes or 0) / 2**30:.2g} GB"
+            )
         _rewrite(todo, translator, config, progress)
 
     _carry_labels(dataset, loaded, out)
@@ -193,19 +210,9 @@ def _carry_labels(root: Path, dataset: Dataset, out: Path) -> None:
             write_bytes(out / name, (root / name).read_bytes())
 
 
-def _check_memory(
-    pictures: Sequence[_Picture],
-    short_px: int | None,
-    base_channels: int,
-    half: bool,
-    config: RefineConfig,
-    free: int | None,
-) -> None:
-    """Refuse the largest picture where it does not fit."""
-    budget = free if config.max_memory_gb is None else int(config.max_memory_gb * 2**30)
-    largest = max(pictures, key=lambda picture: picture.size_wh[0] * picture.size_wh[1])
-    size_wh = largest.size_wh if short_px is None else short_side_wh(largest.size_wh, short_px)
-    refuse_oversize(str(largest.source), size_wh, base_channels=base_channels, half=half, budget_bytes=budget)
+def _computed_wh(picture: _Picture, short_px: int | None) -> tuple[int, int]:
+    """Size of the picture in the generator."""
+    return picture.size_wh if short_px is None else short_side_wh(picture.size_wh, short_px)
 
 
 def _rewrite(pictures: Sequence[_Picture], translator: Translator, config: RefineConfig, progress: Progress) -> None:
@@ -231,7 +238,7 @@ def _rewrite(pictures: Sequence[_Picture], translator: Translator, config: Refin
         if not is_out_of_memory(error):
             raise
         raise out_of_memory(
-            "while rewriting pictures", "give --precision bf16 or --device cpu; --resume goes on"
+            "while rewriting pictures", "give --max-memory less, --precision bf16 or --device cpu"
         ) from error
 
 
