@@ -44,7 +44,7 @@ def in_bands(network: nn.Module, image: Tensor, rows: int) -> Tensor:
     bands = list(walk(network, read, image.shape[2], rows))
     assert [top for top, _, _ in bands] == [0, *(bottom for _, bottom, _ in bands[:-1])]
     assert all(band.shape[2] == bottom - top for top, bottom, band in bands)
-    assert len(bands) == 1 or len(bands) >= image.shape[2] / rows - 1
+    assert len(bands) >= image.shape[2] / rows / 2
     assert max(asked) <= rows + 40
     return torch.cat([band for _, _, band in bands], dim=2)
 
@@ -70,9 +70,7 @@ def test_every_piece_alone_equals_the_whole_frame() -> None:
         [nn.Conv2d(3, 6, 4, padding=0, groups=3), nn.InstanceNorm2d(6, eps=0.1, affine=True), nn.Conv2d(6, 2, 1)],
         [nn.ReflectionPad2d((2, 1, 5, 3)), nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 7, padding=3)],
         [nn.ConvTranspose2d(3, 4, 4, stride=2, padding=1), nn.InstanceNorm2d(4), nn.ReflectionPad2d(1)],
-        [nn.Conv2d(3, 4, 3, padding=1), nn.InstanceNorm2d(4), Sum(nn.Conv2d(4, 4, 9, padding=4), nn.InstanceNorm2d(4))],
-        [nn.ConvTranspose2d(3, 4, 5, stride=3, padding=2, output_padding=1), nn.InstanceNorm2d(4)],
-        [nn.Conv2d(3, 4, 7, padding=3), nn.InstanceNorm2d(4), nn.Conv2d(4, 4, 7, padding=3), nn.InstanceNorm2d(4)],
+        [nn.Conv2d(3, 4, 1), Sum(nn.InstanceNorm2d(4), nn.Conv2d(4, 4, 15, padding=7), nn.InstanceNorm2d(4))],
     ]
     for body in bodies:
         torch.manual_seed(0)
@@ -81,7 +79,7 @@ def test_every_piece_alone_equals_the_whole_frame() -> None:
             nn.init.normal_(parameter)
         image = picture(37, 21)
         whole = torch.tanh(network.body(image))
-        for rows in (5, 8, 16, 50):
+        for rows in (2, 5, 8, 16, 50):
             assert (in_bands(network, image, rows) - whole).abs().max() < 1e-4, (body, rows)
 
 
