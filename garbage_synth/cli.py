@@ -250,6 +250,15 @@ def refine(
     ] = False,
     device: Device = "auto",
     precision: Precision = "auto",
+    max_memory: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            metavar="GB",
+            help="What a picture may take in the generator; larger ones go in bands, equal but for rounding. "
+            "Default: max_memory_gb, a quarter of the machine's.",
+            show_default=False,
+        ),
+    ] = None,
     config: ConfigFile = None,
     settings: Settings = None,
     overwrite: Overwrite = False,
@@ -263,6 +272,7 @@ def refine(
         from garbage_synth.config.refine import RefineConfig
         from garbage_synth.stages.refine import refine as stage
 
+        own = [] if max_memory is None else [f"max_memory_gb={max_memory}"]
         return stage(
             dataset,
             generator,
@@ -272,7 +282,7 @@ def refine(
             drop_rejected=drop_rejected,
             device=device,
             precision=precision,
-            config=_load(RefineConfig, config, settings),
+            config=_load(RefineConfig, config, [*(settings or []), *own]),
             overwrite=overwrite,
             resume=resume,
             dry_run=dry_run,

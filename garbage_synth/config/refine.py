@@ -22,7 +22,10 @@ class RefineConfig(StageConfig):
     max_memory_gb: float | None = Field(
         None,
         gt=0,
-        description="memory that one picture may take in the generator, GB; null = what is free at the start",
+        description=(
+            "memory that one picture may take in the generator, GB; larger ones are computed in bands of rows; "
+            "null = whole frames take up to a quarter of the machine's"
+        ),
     )
     check: bool = Field(
         True, description="compare every label with the rewritten picture; false carries labels over to the byte"

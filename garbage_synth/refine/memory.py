@@ -1,12 +1,14 @@
 """How much memory a picture takes in a generator, and how much there is."""
 
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from garbage_synth.errors import InputError
 
-__all__ = ["free_bytes", "peak_bytes", "refuse_oversize"]
+__all__ = ["MemoryPlan", "free_bytes", "peak_bytes", "refuse_oversize", "whole_frame_bytes"]
 
 _LIVE_COPIES = 5.5
 _IMAGE_BYTES_PER_PX = 48
@@ -15,11 +17,84 @@ _IMAGE_BYTES_PER_PX = 48
 Measured on the CPU with 8 to 64 base channels at 480x640 pixels in both precisions (3.9 to 5.0 maps), and rounded up.
 """
 
+_KEPT_COPIES = 0.5
+_BAND_COPIES = 8.0
+_BAND_BYTES = 16 * 2**20
+_LEVEL_BYTES_PER_PX = 12
+"""In bands: two maps at a quarter of the size, full-resolution maps of one band, what the smallest picture takes, and
+the picture in levels.
 
-def peak_bytes(size_wh: tuple[int, int], *, base_channels: int, half: bool) -> int:
-    """Upper estimate of the memory that translating one picture takes beside the weights, in bytes."""
+Measured on the CPU with 8 to 64 base channels at 1280x720 to 3840x2160 pixels in both precisions, 10 to 70 % lower; one
+half more in bfloat16 with 32 channels.
+"""
+
+_BAND_PX = 2**17
+_LEAST_BAND_ROWS = 16
+
+_WHOLE_FRAME_SHARE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """Which pictures go through a generator as a whole frame, and which in bands of rows.
+
+    base_channels: channels of the generator at full size. half: bfloat16, else float32. whole_frame_bytes: what a whole
+    frame may take; pictures beyond it go in bands. None = no limit.
+    """
+
+    base_channels: int
+    half: bool
+    whole_frame_bytes: int | None = None
+
+    def band_rows(self, size_wh: tuple[int, int]) -> int | None:
+        """Rows of a band of the picture, None for a whole frame.
+
+        About 131,072 pixels, whatever the limit: the last bits of the result depend on it.
+        """
+        if self.whole_frame_bytes is None or self._bytes(size_wh, None) <= self.whole_frame_bytes:
+            return None
+        return max(_LEAST_BAND_ROWS, _BAND_PX // size_wh[0] // _LEAST_BAND_ROWS * _LEAST_BAND_ROWS)
+
+    def peak_bytes(self, size_wh: tuple[int, int]) -> int:
+        """Upper estimate of the memory that translating the picture takes beside the weights, in bytes."""
+        return self._bytes(size_wh, self.band_rows(size_wh))
+
+    def in_bands(self) -> "MemoryPlan":
+        """The plan that takes the least memory: every picture in bands."""
+        return MemoryPlan(self.base_channels, self.half, 0)
+
+    def _bytes(self, size_wh: tuple[int, int], band_rows: int | None) -> int:
+        return peak_bytes(size_wh, base_channels=self.base_channels, half=self.half, band_rows=band_rows)
+
+
+def peak_bytes(size_wh: tuple[int, int], *, base_channels: int, half: bool, band_rows: int | None = None) -> int:
+    """Upper estimate of the memory that translating one picture takes beside the weights, in bytes.
+
+    band_rows: rows of a band; None = the whole frame at once.
+    """
     width, height = size_wh
-    return int((_LIVE_COPIES * base_channels * (2 if half else 4) + _IMAGE_BYTES_PER_PX) * (width + 8) * (height + 8))
+    area = (width + 8) * (height + 8)
+    map_bytes_per_px = base_channels * (2 if half else 4)
+    if band_rows is None:
+        return int((_LIVE_COPIES * map_bytes_per_px + _IMAGE_BYTES_PER_PX) * area)
+    band_area = (width + 8) * (min(band_rows, height) + 8)
+    kept = (_KEPT_COPIES * map_bytes_per_px + _LEVEL_BYTES_PER_PX) * area
+    return int(kept + (_BAND_COPIES * map_bytes_per_px + _IMAGE_BYTES_PER_PX) * band_area) + _BAND_BYTES
+
+
+def whole_frame_bytes(device: torch.device) -> int | None:
+    """What a whole frame may take where nobody has said: a quarter of the memory of a CUDA device or of the machine
+    (within a container's limit), None where unknown.
+
+    Not of what is free now: the same command must give the same bytes, also when it goes on after an interruption, and
+    bands differ from the whole frame in rounding.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[1]) // _WHOLE_FRAME_SHARE
+    total = _tightest(
+        _kilobytes(Path("/proc/meminfo"), "MemTotal:"), _container_bytes(Path("/sys/fs/cgroup/memory.max"))
+    )
+    return None if total is None else total // _WHOLE_FRAME_SHARE
 
 
 def free_bytes(device: torch.device) -> int | None:
@@ -27,27 +102,39 @@ def free_bytes(device: torch.device) -> int | None:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
-    bounds = [
+    return _tightest(
         _kilobytes(Path("/proc/meminfo"), "MemAvailable:"),
         _container_bytes(Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
-    ]
-    known = [bound for bound in bounds if bound is not None]
-    return min(known) if known else None
-
-
-def refuse_oversize(
-    name: str, size_wh: tuple[int, int], *, base_channels: int, half: bool, budget_bytes: int | None
-) -> None:
-    """Raise InputError where the picture would not fit into the budget; None = no budget is known."""
-    needed = peak_bytes(size_wh, base_channels=base_channels, half=half)
-    if budget_bytes is None or needed <= budget_bytes:
-        return
-    remedy = "choose --device cpu or another machine" if half else "choose --precision bf16 or another machine"
-    raise InputError(
-        f"picture {name} of {size_wh[0]}x{size_wh[1]} pixels takes about {needed / 2**30:.1f} GB in the generator, "
-        f"{budget_bytes / 2**30:.1f} GB are free; {remedy}, "
-        "raise --set max_memory_gb where that is the limit, or use a generator trained with --resize"
     )
+
+
+def refuse_oversize(name: str, size_wh: tuple[int, int], plan: MemoryPlan, limit_bytes: int | None) -> None:
+    """Raise InputError naming what would do, where the picture takes more than `limit_bytes`; None = none is known."""
+    needed = plan.peak_bytes(size_wh)
+    if limit_bytes is None or needed <= limit_bytes:
+        return
+    least = _gigabytes_up(plan.in_bands().peak_bytes(size_wh))
+    if least * 2**30 <= limit_bytes:
+        remedy = f"give --max-memory, {least:g} at least, to compute it in bands"
+    else:
+        other = "" if plan.half else "--precision bf16, "
+        remedy = (
+            f"it takes {least:g} at least, in bands: raise --max-memory where there is as much, "
+            f"or choose {other}another device or a generator trained with --resize"
+        )
+    raise InputError(
+        f"picture {name} of {size_wh[0]}x{size_wh[1]} pixels takes about {needed / 2**30:.2g} GB in the generator, "
+        f"{limit_bytes / 2**30:.2g} GB may be taken; {remedy}"
+    )
+
+
+def _gigabytes_up(count: int) -> float:
+    """Gigabytes in steps of a tenth, not less than `count` bytes."""
+    return math.ceil(count / 2**30 * 10) / 10
+
+
+def _tightest(*bounds: int | None) -> int | None:
+    return min((bound for bound in bounds if bound is not None), default=None)
 
 
 def _kilobytes(path: Path, key: str) -> int | None:
@@ -58,8 +145,9 @@ def _kilobytes(path: Path, key: str) -> int | None:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(key)), None)
 
 
-def _container_bytes(limit: Path, used: Path) -> int | None:
+def _container_bytes(limit: Path, used: Path | None = None) -> int | None:
     try:
-        return max(0, int(limit.read_text(encoding="ascii")) - int(used.read_text(encoding="ascii")))
+        taken = 0 if used is None else int(used.read_text(encoding="ascii"))
+        return max(0, int(limit.read_text(encoding="ascii")) - taken)
     except (OSError, ValueError):  # no such controller, or the limit is "max"
         return None

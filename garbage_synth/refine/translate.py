@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from garbage_synth.refine.tiles import walk
+
 __all__ = ["Translator", "pad_to_multiple"]
 
 _MULTIPLE = 4  # a generator halves its picture twice
@@ -14,10 +16,12 @@ _MIN_SIDE_PX = 16  # its residual blocks mirror their border, which takes some p
 
 
 class Translator:
-    """Callable: RGB uint8 (h, w, 3) -> RGB uint8 (h, w, 3), the whole frame at once, any h and w from 1.
+    """Callable: RGB uint8 (h, w, 3) -> RGB uint8 (h, w, 3), any h and w from 1.
 
     network: float (1, 3, h, w) in [-1, 1] -> the same, for sides that are multiples of 4; it is taken over and moved.
-    half: compute in bfloat16 (weights and activations), else in float32.
+    half: compute in bfloat16 (weights and activations), else in float32. band_rows: (width, height) -> the rows of the
+    bands that a picture of this size is computed in (see `tiles.walk`, also for the networks it takes), None = the
+    whole frame at once; None for all.
     resized: what is done before and undone after: (to the trained size, back to a (width, height)), None = nothing.
     """
 
@@ -27,13 +31,14 @@ class Translator:
         *,
         device: torch.device,
         half: bool,
+        band_rows: Callable[[tuple[int, int]], int | None] | None = None,
         resize_in: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
         resize_back: Callable[[NDArray[np.uint8], tuple[int, int]], NDArray[np.uint8]] | None = None,
     ) -> None:
         self._dtype = torch.bfloat16 if half else torch.float32
         # channels_last is what a GPU's tensor cores want; on a CPU it was measured to cost 15 %
         self._layout = torch.channels_last if half and device.type == "cuda" else torch.contiguous_format
-        self._device = device
+        self._device, self._band_rows = device, band_rows
         self._resize_in, self._resize_back = resize_in, resize_back
         network = network.requires_grad_(False).eval()
         # Module.to knows memory_format, its type stub does not
@@ -49,12 +54,28 @@ class Translator:
     @torch.inference_mode()
     def _translate(self, image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         height, width = image_rgb.shape[:2]
-        levels = torch.from_numpy(pad_to_multiple(image_rgb)).to(self._device)
-        signed = (levels.permute(2, 0, 1)[None].float() / 127.5 - 1.0).to(self._dtype)
-        translated: Tensor = self._network(signed.contiguous(memory_format=self._layout))
-        back = ((translated[0, :, :height, :width].float() + 1.0) * 127.5).round_().clamp_(0, 255).to(torch.uint8)
-        result: NDArray[np.uint8] = back.permute(1, 2, 0).contiguous().cpu().numpy()
-        return result
+        padded = pad_to_multiple(image_rgb)
+
+        def read(top: int, bottom: int) -> Tensor:
+            levels = torch.from_numpy(padded[top:bottom]).to(self._device)
+            signed = (levels.permute(2, 0, 1)[None].float() / 127.5 - 1.0).to(self._dtype)
+            return signed.contiguous(memory_format=self._layout)
+
+        rows = None if self._band_rows is None else self._band_rows((width, height))
+        if rows is None:
+            translated = _to_levels(self._network(read(0, len(padded))))
+        else:
+            translated = np.empty_like(padded)
+            for top, bottom, band in walk(self._network, read, len(padded), rows):
+                translated[top:bottom] = _to_levels(band)
+        return np.ascontiguousarray(translated[:height, :width])
+
+
+def _to_levels(signed: Tensor) -> NDArray[np.uint8]:
+    """RGB uint8 (h, w, 3) of float (1, 3, h, w) in [-1, 1]."""
+    levels = ((signed[0].float() + 1.0) * 127.5).round_().clamp_(0, 255).to(torch.uint8)
+    result: NDArray[np.uint8] = levels.permute(1, 2, 0).contiguous().cpu().numpy()
+    return result
 
 
 def pad_to_multiple(image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:

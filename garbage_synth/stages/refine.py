@@ -29,7 +29,7 @@ from garbage_synth.io.dataset import read_dataset, split_files
 from garbage_synth.io.images import image_size
 from garbage_synth.io.output import fingerprint, open_output
 from garbage_synth.io.resize import resize_rgb, short_side_wh
-from garbage_synth.refine.memory import free_bytes, refuse_oversize
+from garbage_synth.refine.memory import MemoryPlan, free_bytes, refuse_oversize, whole_frame_bytes
 from garbage_synth.refine.overlap import overlapped
 from garbage_synth.refine.translate import Translator
 from garbage_synth.run.local import available_workers
@@ -61,7 +61,9 @@ def refine(
     generator: a run folder of train-gan, of which the best averaged generator of `direction` is taken, else the
     averaged, else the raw one; or a generator file, which has a direction of its own. Pictures keep their names,
     sizes and kind (JPEG or PNG); annotations keep ids, boxes, masks and all further fields. A generator trained with
-    --resize gets its pictures at that size, and they are scaled back after it.
+    --resize gets its pictures at that size, and they are scaled back after it. Pictures too large for
+    `config.max_memory_gb` or, without it, for a quarter of the machine's memory are computed in bands of rows, which
+    differs in rounding only.
 
     on_drift: "adjust" moves labels by the measured motion and leaves those out whose item is gone; "drop" leaves both
     out; "keep" never changes a label; "fail" neither, and the summary is not ok where one does not hold. Under adjust
@@ -105,7 +107,13 @@ def refine(
             )
     for warning in warnings:
         progress.message(f"warning: {warning}")
-    _check_memory(pictures, card.resize_short_px, card.base_channels, half, config, free_bytes(chosen))
+    allowed = None if config.max_memory_gb is None else int(config.max_memory_gb * 2**30)
+    plan = MemoryPlan(card.base_channels, half, whole_frame_bytes(chosen) if allowed is None else allowed)
+    sizes_wh = [_computed_wh(picture, card.resize_short_px) for picture in pictures]
+    largest = max(range(len(pictures)), key=lambda index: plan.peak_bytes(sizes_wh[index]))
+    limit = free_bytes(chosen) if allowed is None else allowed
+    refuse_oversize(str(pictures[largest].source), sizes_wh[largest], plan, limit)
+    in_bands = sum(plan.band_rows(size_wh) is not None for size_wh in sizes_wh)
 
     output = open_output(
         out,
@@ -117,6 +125,8 @@ def refine(
             "drop_rejected": drop_rejected,
             "on_drift": on_drift,
             "generator": fingerprint([weights]),
+            # the largest ones: all that the memory decides, whether it was given or found
+            "in_bands": in_bands,
             "precision": precision,
         },
         inputs=[dataset, generator],
@@ -129,6 +139,7 @@ def refine(
         "device": describe(chosen, "bf16" if half else "fp32"),
         "generator": weights.name,
         "images": len(pictures),
+        "in_bands": in_bands,
         "steps_trained": card.steps,
     }
     first = pictures[0].target
@@ -143,6 +154,7 @@ def refine(
         network,
         device=chosen,
         half=half,
+        band_rows=plan.band_rows,
         resize_in=None if card.resize_short_px is None else partial(_to_short_side, short_px=card.resize_short_px),
         resize_back=None if card.resize_short_px is None else resize_rgb,
     )
@@ -159,6 +171,11 @@ def refine(
         progress.message(
             f"rewriting {len(todo)} of {len(pictures)} pictures with {weights.name} on {numbers['device']}"
         )
+        if in_bands:
+            progress.message(
+                f"{in_bands} of {len(pictures)} pictures are computed in bands of rows: whole they would take more "
+                f"than {(plan.whole_frame_bytes or 0) / 2**30:.2g} GB"
+            )
         speed = _rewrite(todo, translator, finish, config, progress)
 
     outcome = join_labels(dataset, loaded, out, pictures, cast(OnDrift, on_drift), drop_rejected)
@@ -209,19 +226,9 @@ def _pictures(root: Path, dataset: Dataset, out: Path) -> list[Picture]:
     return pictures
 
 
-def _check_memory(
-    pictures: Sequence[Picture],
-    short_px: int | None,
-    base_channels: int,
-    half: bool,
-    config: RefineConfig,
-    free: int | None,
-) -> None:
-    """Refuse the largest picture where it does not fit."""
-    budget = free if config.max_memory_gb is None else int(config.max_memory_gb * 2**30)
-    largest = max(pictures, key=lambda picture: picture.size_wh[0] * picture.size_wh[1])
-    size_wh = largest.size_wh if short_px is None else short_side_wh(largest.size_wh, short_px)
-    refuse_oversize(str(largest.source), size_wh, base_channels=base_channels, half=half, budget_bytes=budget)
+def _computed_wh(picture: Picture, short_px: int | None) -> tuple[int, int]:
+    """Size of the picture in the generator."""
+    return picture.size_wh if short_px is None else short_side_wh(picture.size_wh, short_px)
 
 
 def _rewrite(
@@ -258,7 +265,7 @@ def _rewrite(
         if not is_out_of_memory(error):
             raise
         raise out_of_memory(
-            "while rewriting pictures", "give --precision bf16 or --device cpu; --resume goes on"
+            "while rewriting pictures", "give --max-memory less, --precision bf16 or --device cpu"
         ) from error
     spent["all"] = time.perf_counter() - start
     return {

@@ -128,6 +128,18 @@ def test_wrong_values_are_one_line_and_exit_2(stage: Any, flags: list[str], said
     assert not calls
 
 
+def test_memory_of_refine_is_a_setting_with_a_flag(stage: Any) -> None:
+    calls = stage("refine")
+    arguments = ["refine", *COMMANDS["refine"][0].split()]
+    assert call(*arguments, "--max-memory", "2.5", "--set", "max_memory_gb=8").exit_code == 0
+    assert call(*arguments, "--set", "max_memory_gb=8").exit_code == 0
+    assert call(*arguments).exit_code == 0
+    assert [keywords["config"].max_memory_gb for _, keywords in calls] == [2.5, 8, None]
+    result = call(*arguments, "--max-memory", "0")
+    assert result.exit_code == 2
+    assert "max_memory_gb" in result.stderr
+
+
 def test_settings_reach_the_stage_as_its_config(stage: Any, tmp_path: Path) -> None:
     calls = stage("frames")
     (tmp_path / "c.yaml").write_text("min_change: 0.5\njpeg_quality: 80\n")

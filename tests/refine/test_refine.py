@@ -10,13 +10,15 @@ import torch
 from PIL import Image
 
 from garbage_synth.config.refine import RefineConfig
-from garbage_synth.core.progress import StageSummary
+from garbage_synth.core.progress import NullProgress, StageSummary
 from garbage_synth.errors import GarbageSynthError, InputError, OutputExistsError
 from garbage_synth.gan.generator_file import GeneratorCard, generator_file_name, save_generator
 from garbage_synth.gan.networks import init_weights
 from garbage_synth.io.dataset import read_dataset
 from garbage_synth.io.images import read_rgb
 from garbage_synth.io.output import read_manifest
+from garbage_synth.refine import translate
+from garbage_synth.refine.memory import peak_bytes
 from garbage_synth.refine.translate import Translator
 from garbage_synth.stages import refine as module
 from garbage_synth.stages.refine import refine
@@ -234,11 +236,64 @@ def test_dry_run_counts_and_writes_nothing(tree: Path, generator: Path, tmp_path
 
 
 def test_picture_that_does_not_fit_the_memory_is_refused_before_anything_is_written(
-    tree: Path, generator: Path, tmp_path: Path
+    tree: Path, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(InputError, match=r"train_0001\.jpg of 48x36.*GB are free"):
+    with pytest.raises(InputError, match=r"_0001\.jpg of .*GB may be taken; it takes 0\.1 at least"):
         call(tree, generator, tmp_path / "out", config=RefineConfig(max_memory_gb=1e-4))
+    monkeypatch.setattr(module, "free_bytes", lambda _: 1)
+    with pytest.raises(InputError, match="GB may be taken"):
+        call(tree, generator, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def large_ones_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of the five pictures, whatever the memory of this machine."""
+    monkeypatch.setattr(module, "whole_frame_bytes", lambda _: peak_bytes((41, 35), base_channels=4, half=False))
+
+
+def test_pictures_over_the_memory_are_computed_in_bands_to_the_same_pixels(
+    tree: Path, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pngs(out: Path) -> tuple[StageSummary, list[str]]:
+        said: list[str] = []
+        progress = NullProgress()
+        monkeypatch.setattr(progress, "message", said.append, raising=True)
+        return call(tree, generator, out, config=RefineConfig(jpeg_quality=100), progress=progress), said
+
+    whole, said = pngs(tmp_path / "whole")
+    assert whole.numbers["in_bands"] == 0
+    assert not any("bands" in line for line in said)
+    large_ones_in_bands(monkeypatch)
+    walked = []
+    inner = translate.walk
+
+    def spy(network: Any, read: Any, height: int, rows: int) -> Any:
+        walked.append(height)
+        return inner(network, read, height, 16)
+
+    monkeypatch.setattr(translate, "walk", spy)
+    parts, said = pngs(tmp_path / "parts")
+    assert parts.numbers["in_bands"] == 2
+    assert walked == [36, 48]
+    (line,) = (line for line in said if "bands" in line)
+    assert line.startswith("2 of 5 pictures are computed in bands of rows")
+    for name in files(tree):
+        if name.startswith("images/"):
+            difference = read_rgb(tmp_path / "whole" / name).astype(int) - read_rgb(tmp_path / "parts" / name)
+            assert np.abs(difference).max() <= 3  # a level in the picture, a few in JPEG
+
+
+def test_what_is_computed_in_bands_belongs_to_what_a_run_is(
+    tree: Path, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    call(tree, generator, out, config=RefineConfig(max_memory_gb=4))
+    monkeypatch.setattr(module, "free_bytes", lambda _: 2**30)
+    call(tree, generator, out, resume=True)
+    call(tree, generator, out, resume=True, config=RefineConfig(max_memory_gb=8))
+    large_ones_in_bands(monkeypatch)
+    with pytest.raises(InputError, match="in_bands = 0, now it is 2"):
+        call(tree, generator, out, resume=True)
 
 
 def test_memory_that_runs_out_is_said_with_what_to_change(
