@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from garbage_synth.composite.scene import Deform
 
-__all__ = ["largest_shift", "source_of", "tilt_matrix"]
+__all__ = ["largest_reach", "source_of", "tilt_matrix"]
 
 Points = tuple[NDArray[Any], NDArray[Any]]
 
@@ -54,11 +54,15 @@ def source_of(x: NDArray[Any], y: NDArray[Any], deform: Deform) -> Points:
     return x + shift_x, y + shift_y
 
 
-def largest_shift(deform: Deform) -> float:
-    """No point of the crop moves further than this, in halves; the tilt is not counted."""
+def largest_reach(deform: Deform, aspect: float) -> float:
+    """The bent item reaches no further beyond the crop's outline than this, in halves; the tilt is not counted.
+
+    aspect: shorter over longer side of the crop. A bend lifts the ends by half its angle and turns what lies beside the
+    axis; a crush grows across alone, a dent beyond the item's far side alone.
+    """
     bend = math.radians(abs(deform.bend_deg)) / 2
-    dents = sum(math.hypot(dx, dy) for _, _, dx, dy, _ in deform.dents)
-    return 1.5 * bend + 1.2 * deform.crush + dents + sum(ripple[3] for ripple in deform.ripples)
+    dents = sum(math.hypot(dx, dy) for _, _, dx, dy, _ in deform.dents) / 2
+    return (0.5 + aspect) * bend + 0.67 * deform.crush + dents + sum(ripple[3] for ripple in deform.ripples)
 
 
 def _unbent(x: NDArray[Any], y: NDArray[Any], deform: Deform) -> Points:

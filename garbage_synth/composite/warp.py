@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from garbage_synth.composite.cutout import PAD_PX, CropFacts, CropLevel
-from garbage_synth.composite.deform import largest_shift, source_of, tilt_matrix
+from garbage_synth.composite.deform import largest_reach, source_of, tilt_matrix
 from garbage_synth.composite.scene import Placement
 
 __all__ = ["CELL_PX", "Patch", "box_in_frame", "crop_to_frame", "resample", "warp"]
@@ -69,7 +69,9 @@ def box_in_frame(
     if placement.deform is not None:
         depth = facts.hull_xy_px @ matrix[2, :2] + matrix[2, 2]
         hull = hull / depth[:, None]
-        reach = largest_shift(placement.deform) * max(facts.size_wh) / 2 * placement.scale / float(depth.min())
+        long_px, short_px = max(facts.size_wh), min(facts.size_wh)
+        halves = largest_reach(placement.deform, short_px / long_px)
+        reach = halves * long_px / 2 * placement.scale / float(depth.min())
     low, high = hull.min(axis=0) - reach, hull.max(axis=0) + reach
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from garbage_synth.composite import warp as warp_module
 from garbage_synth.composite.cutout import reduce
-from garbage_synth.composite.deform import largest_shift, source_of, tilt_matrix
+from garbage_synth.composite.deform import largest_reach, source_of, tilt_matrix
 from garbage_synth.composite.pose import draw_pose
 from garbage_synth.composite.scene import Deform
 from garbage_synth.composite.warp import Patch, warp
@@ -117,14 +117,14 @@ def test_nothing_folds(wild: dict[str, object], seed: int) -> None:
     assert (x_x * y_y - x_y * y_x).min() > 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0, 360))
 def test_nothing_is_cut_off(seed: int, angle_deg: float) -> None:
     deform = drawn(seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(warp_module, "NODE_PX", 1)  # the nodes lie elsewhere in a larger patch
         usual = in_frame(bent(deform, angle_deg=angle_deg))
-        patch.setattr(warp_module, "largest_shift", lambda own: 1.5 * largest_shift(own) + 0.2)
+        patch.setattr(warp_module, "largest_reach", lambda own, aspect: 1.5 * largest_reach(own, aspect) + 0.2)
         generous = in_frame(bent(deform, angle_deg=angle_deg))
     assert np.count_nonzero(usual != generous) <= 2
 
