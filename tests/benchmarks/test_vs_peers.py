@@ -25,7 +25,19 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     home = tmp_path_factory.mktemp("peers")
     put_peer(home, "mdetsyn", f"echo '{json.dumps(MEASURED)}'")
     put_peer(home, "cpauger", "echo 'no module named x' >&2; exit 1")
-    command = [sys.executable, str(SCRIPT), "--pictures", "2", "--rounds", "1", "--json", "--peers", str(home)]
+    command = [
+        sys.executable,
+        str(SCRIPT),
+        "--pictures",
+        "2",
+        "--rounds",
+        "1",
+        "--json",
+        "--peers",
+        str(home),
+        "--variant",
+        "",
+    ]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     rows: list[dict[str, Any]] = json.loads(done.stdout)["results"]
     return rows
