@@ -71,7 +71,7 @@ def main() -> None:
         "refine_s_per_picture": round(ours_s / options.pictures, 2),
         "ratio": round(plain_s / ours_s, 2),
         "steps_s_per_picture": {
-            step: round(seconds / options.pictures, 2) for step, seconds in summary.numbers["seconds"].items()
+            step: round(seconds / options.pictures, 2) for step, seconds in summary.numbers["step_seconds"].items()
         },
         "device": summary.numbers["device"],
         "machine": f"{platform.machine()} {os.cpu_count()} cores torch {torch.__version__}",
@@ -82,7 +82,7 @@ def main() -> None:
     print(f"{result['machine']}, {result['device']}")
     print(f"plain loop, float32: {result['plain_s_per_picture']} s a picture")
     print(f"refine with its label check: {result['refine_s_per_picture']} s a picture, {result['ratio']} times as fast")
-    for step, seconds in summary.numbers["seconds"].items():
+    for step, seconds in summary.numbers["step_seconds"].items():
         print(f"  {step:20} {seconds / options.pictures:6.2f} s")
 
 

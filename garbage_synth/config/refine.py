@@ -22,6 +22,7 @@ class RefineConfig(StageConfig):
     max_memory_gb: float | None = Field(
         None,
         gt=0,
+        allow_inf_nan=False,
         description=(
             "memory that one picture may take in the generator, GB; larger ones are computed in bands of rows; "
             "null = whole frames take up to a quarter of the machine's"

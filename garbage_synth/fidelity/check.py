@@ -67,11 +67,12 @@ class LabelCheck:
 
 
 def _mask(label: Label, size_hw: tuple[int, ...]) -> NDArray[np.bool_]:
-    """The label's mask, or its box filled."""
+    """The label's mask, or, where it has none or one without a pixel, its box filled."""
     if label.mask is not None:
         if label.mask.shape != size_hw:
             raise ValueError(f"mask has shape {label.mask.shape}, the picture {size_hw}")
-        return label.mask
+        if label.mask.any():
+            return label.mask
     mask = np.zeros(size_hw, np.bool_)
     x0, y0, x1, y1 = (max(0, round(edge)) for edge in label.box_xyxy)
     mask[y0:y1, x0:x1] = True
@@ -141,7 +142,9 @@ def _judge(
         return dropped
     if whole and _iou(box, box_before) >= config.unchanged_iou:
         return replace(dropped, status="accepted")
-    return replace(dropped, status="adjusted", box_xyxy=box, mask=None if label.mask is None else moved)
+    return replace(
+        dropped, status="adjusted", box_xyxy=box, mask=None if label.mask is None else moved, trimmed=not whole
+    )
 
 
 def _iou(first: Box, second: Box) -> float:

@@ -28,7 +28,8 @@ class Verdict:
     is gone, or too little of it is left). q: part of the silhouette's pixels whose motion is consistent, 0..1.
     e: likeness of the item after its motion, -1..1. drawn: part of the item that is still drawn, 0..1.
     shift_px: distance that the item's middle moved. box_xyxy: the box that holds, for a dropped label the one it had.
-    mask: bool (h, w) of an adjusted label that had a mask, otherwise None.
+    mask: bool (h, w) of an adjusted label that had a mask, otherwise None. trimmed: box and mask are those of the part
+    that is still drawn.
     """
 
     status: Literal["accepted", "adjusted", "dropped"]
@@ -38,6 +39,7 @@ class Verdict:
     shift_px: float
     box_xyxy: Box
     mask: NDArray[np.bool_] | None = None
+    trimmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

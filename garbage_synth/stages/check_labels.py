@@ -95,6 +95,8 @@ def check_labels(
         raise InputError(f"fail-below is {fail_below}, expected a part of the labels, 0 to 1")
     if workers < 0:
         raise InputError(f"workers is {workers}, expected 0 or more (0 and 1 work in this process)")
+    if report is not None and sheet is not None and report.resolve() == sheet.resolve():
+        raise InputError(f"--report and --sheet are the same file, {report}; give each its own")
     for out in (report, sheet):
         if out is not None:
             _refuse_loss(out, (before, after), overwrite)
@@ -119,7 +121,8 @@ def check_labels(
         )
     if sheet is not None:
         _write_sheet(sheet, pictures, reports, check)
-    ok = fail_below is None or numbers["hold"] >= fail_below
+    held = numbers["labels"]["accepted"], sum(numbers["labels"].values())
+    ok = fail_below is None or (held[1] > 0 and held[0] >= fail_below * held[1])
     return StageSummary("check-labels", report, numbers, warnings, open_file=sheet, ok=ok)
 
 
@@ -152,6 +155,11 @@ def _pictures(before: Path, after: Path) -> tuple[list[_Picture], int]:
             found.append(_Picture(len(found), name, record.file_name, *pair, tuple(own[record.id])))
     if not found:
         raise InputError(f"dataset {before} lists no picture")
+    owners: dict[Path, _Picture] = {}
+    for picture in found:
+        other = owners.setdefault(picture.after, picture)
+        if other is not picture:
+            raise InputError(f"{other.before} and {picture.before} would both be compared with {picture.after}")
     return found, crowds
 
 
@@ -176,8 +184,8 @@ def _numbers(reports: Sequence[_Report]) -> dict[str, Any]:
         "pictures": len(reports),
         "pictures_rejected": sum(own.document["status"] == "rejected" for own in reports),
         "labels": {name: status[name] for name in STATUSES},
-        "hold": round(status["accepted"] / len(items), 4) if items else 1.0,
-        "hold_or_adjustable": round(1 - status["dropped"] / len(items), 4) if items else 1.0,
+        "hold": round(status["accepted"] / len(items), 4) if items else None,
+        "hold_or_adjustable": round(1 - status["dropped"] / len(items), 4) if items else None,
         "shift_px": {
             "median": round(float(np.median(shifts)), 2) if shifts else 0.0,
             "largest": max(shifts, default=0.0),
@@ -192,6 +200,8 @@ def _warnings(numbers: dict[str, Any], crowds: int) -> tuple[str, ...]:
         warnings.append(
             f"{numbers['pictures_rejected']} of {numbers['pictures']} pictures lost too many of their items"
         )
+    if not sum(numbers["labels"].values()):
+        warnings.append("there is no label to check")
     if crowds:
         warnings.append(f"{crowds} crowd regions were not checked")
     return tuple(warnings)

@@ -33,6 +33,7 @@ def entry_of(verdict: Verdict) -> dict[str, Any]:
     }
     if verdict.status == "adjusted":
         x0, y0, x1, y1 = verdict.box_xyxy
+        entry["trimmed"] = verdict.trimmed
         entry["bbox"] = [round(value, 3) for value in (x0, y0, x1 - x0, y1 - y0)]
         entry["area"] = round((x1 - x0) * (y1 - y0), 3)
         if verdict.mask is not None:
@@ -57,7 +58,8 @@ def carried(entry: Mapping[str, Any], verdict: Mapping[str, Any], on_drift: OnDr
     """A COCO annotation as it goes on after a verdict (see `entry_of`), or None where it is left out.
 
     It gets a field "fidelity" with status, q, e, drawn and shift_px. All other fields stay as they are, but for an
-    adjusted label under "adjust": its bbox, area and segmentation are the measured ones, and amodal fields are gone.
+    adjusted label under "adjust": its bbox, area and segmentation are the measured ones, amodal fields are gone, and
+    where a part is gone visible_fraction is smaller by it.
     """
     fidelity = {key: verdict[key] for key in ("drawn", "e", "q", "shift_px", "status")}
     status = verdict["status"]
@@ -67,6 +69,9 @@ def carried(entry: Mapping[str, Any], verdict: Mapping[str, Any], on_drift: OnDr
         return None
     measured = {key: verdict[key] for key in ("area", "bbox", "segmentation") if key in verdict}
     kept = {key: value for key, value in entry.items() if key not in _AMODAL_KEYS}
+    seen = entry.get("visible_fraction")
+    if isinstance(seen, int | float) and verdict.get("trimmed"):
+        measured["visible_fraction"] = round(seen * verdict["drawn"], 4)
     return {**kept, **measured, "fidelity": fidelity}
 
 

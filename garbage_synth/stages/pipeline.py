@@ -76,7 +76,7 @@ def run_pipeline(
         _write_state(recipe, state)
         if not summary.ok:
             raise GarbageSynthError(f"stage {step.name} ({step.command.name}) failed: {_defects(numbers)}")
-        results[step.name] = {**_headline(step), "seconds": round(time.monotonic() - began, 1), **numbers}
+        results[step.name] = {**_headline(step), **numbers, "seconds": round(time.monotonic() - began, 1)}
         open_file = summary.open_file or open_file
         warnings += [f"{step.name}: {warning}" for warning in summary.warnings]
     return StageSummary("run", recipe.out, {"stages": results}, tuple(warnings), open_file)

@@ -1,20 +1,25 @@
 """`refine`: every picture of a dataset through a trained generator, at its own size, with labels that are checked."""
 
+import json
+import os
 import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast, get_args
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from garbage_synth.config.base import dump_config
 from garbage_synth.config.refine import RefineConfig
+from garbage_synth.core.masks import area_of_segmentation
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
 from garbage_synth.core.types import Annotation, Dataset
 from garbage_synth.errors import InputError
 from garbage_synth.fidelity.check import LabelCheck
+from garbage_synth.formats import coco, yolo
 from garbage_synth.gan.device import (
     choose_device,
     choose_precision,
@@ -34,10 +39,12 @@ from garbage_synth.refine.overlap import overlapped
 from garbage_synth.refine.translate import Translator
 from garbage_synth.run.local import available_workers
 from garbage_synth.stages.label_verdicts import OnDrift
-from garbage_synth.stages.refine_join import join_labels, remove_records
+from garbage_synth.stages.refine_join import has_yolo, join_labels, remove_records
 from garbage_synth.stages.refine_picture import FinishPicture, Picture, read_picture
 
 __all__ = ["refine"]
+
+CHECK_BYTES_PER_PX = 120  # of one label check with its two pictures; 80 were measured at 4K with 40 labels
 
 
 def refine(
@@ -93,6 +100,7 @@ def refine(
     card = read_card(weights)
     loaded = read_dataset(dataset)
     pictures = _pictures(dataset, loaded, out)
+    _check_annotations(dataset, loaded)
     warnings: list[str] = []
     if card.direction != direction:
         warnings.append(
@@ -120,14 +128,14 @@ def refine(
         stage="refine",
         identity={
             "config": config.model_dump(mode="json", include={"check", "fidelity", "jpeg_quality"}),
-            "dataset": fingerprint([dataset]),
+            "dataset": fingerprint([dataset, *([] if dataset.is_dir() else sorted(own.source for own in pictures))]),
             "direction": card.direction,
             "drop_rejected": drop_rejected,
             "on_drift": on_drift,
             "generator": fingerprint([weights]),
             # the largest ones: all that the memory decides, whether it was given or found
             "in_bands": in_bands,
-            "precision": precision,
+            "precision": "bf16" if half else "fp32",
         },
         inputs=[dataset, generator],
         overwrite=overwrite,
@@ -146,7 +154,8 @@ def refine(
     if dry_run:
         return StageSummary("refine", out, numbers, tuple(warnings))
     if output.finished:
-        return StageSummary("refine", out, output.numbers, tuple(warnings), first)
+        remove_records(out)  # of a run that was killed between its end and its tidying up
+        return StageSummary("refine", out, output.numbers, tuple(warnings), first, bool(output.numbers.get("ok", True)))
 
     write_text(out / "config.yaml", dump_config(config))
     network, _ = load_generator(weights)
@@ -179,14 +188,14 @@ def refine(
         speed = _rewrite(todo, translator, finish, config, progress)
 
     outcome = join_labels(dataset, loaded, out, pictures, cast(OnDrift, on_drift), drop_rejected)
-    numbers |= {**outcome.numbers, **speed}
+    images = sum(outcome.numbers["images"].values())
+    numbers |= {**outcome.numbers, **speed, "images": images, "ok": outcome.ok}
     write_json(
         out / "stats.json",
         {
             **outcome.numbers,
             "direction": card.direction,
             "generator": weights.name,
-            "images": {name: len(split.images) for name, split in sorted(loaded.splits.items())},
             "labels_checked": config.check,
             "steps_trained": card.steps,
         },
@@ -195,8 +204,8 @@ def refine(
     remove_records(out)
     for warning in outcome.warnings:
         progress.message(f"warning: {warning}")
-    ok = not outcome.failed and (on_drift != "fail" or outcome.all_hold)
-    return StageSummary("refine", out, numbers, (*warnings, *outcome.warnings), first, ok)
+    shown = next((picture.target for picture in pictures if picture.target.is_file()), None)
+    return StageSummary("refine", out, numbers, (*warnings, *outcome.warnings), shown, outcome.ok)
 
 
 def _pictures(root: Path, dataset: Dataset, out: Path) -> list[Picture]:
@@ -223,7 +232,33 @@ def _pictures(root: Path, dataset: Dataset, out: Path) -> list[Picture]:
             pictures.append(Picture(source, target, size_wh, name, record.id, tuple(own[record.id])))
     if not pictures:
         raise InputError(f"dataset {root} lists no picture")
+    targets: dict[str, Picture] = {}
+    for picture in pictures:
+        other = targets.setdefault(os.path.normpath(picture.target), picture)
+        if other is not picture:
+            raise InputError(f"dataset {root} lists the picture {picture.source} twice; give every picture one entry")
     return pictures
+
+
+def _check_annotations(root: Path, dataset: Dataset) -> None:
+    """Refuse labels that could not be written at the end."""
+    for name, split in dataset.splits.items():
+        sizes = {record.id: (record.height, record.width) for record in split.images}
+        for annotation in split.annotations:
+            if annotation.segmentation:
+                try:
+                    area_of_segmentation(annotation.segmentation, sizes[annotation.image_id])
+                except (ValueError, TypeError) as error:
+                    raise InputError(
+                        f"annotation {annotation.id} of split {name} in {root}: {error}; garbage-synth validate lists "
+                        "all defects"
+                    ) from error
+        try:
+            json.dumps(coco.encode(dataset, name), allow_nan=False)
+        except ValueError as error:
+            raise InputError(f"split {name} of {root} holds a number that is not finite: {error}") from error
+    if has_yolo(root):
+        yolo.encode(dataset)
 
 
 def _computed_wh(picture: Picture, short_px: int | None) -> tuple[int, int]:
@@ -231,11 +266,20 @@ def _computed_wh(picture: Picture, short_px: int | None) -> tuple[int, int]:
     return picture.size_wh if short_px is None else short_side_wh(picture.size_wh, short_px)
 
 
+def _write_threads(pictures: Sequence[Picture]) -> int:
+    """One per core, as far as the checks of the largest picture fit into a quarter of the free memory together."""
+    largest = max((picture.size_wh[0] * picture.size_wh[1] for picture in pictures), default=1)
+    free = free_bytes(choose_device("cpu"))
+    fitting = available_workers() if free is None else free // 4 // (CHECK_BYTES_PER_PX * largest)
+    return max(1, min(available_workers(), fitting))
+
+
 def _rewrite(
     pictures: Sequence[Picture], translator: Translator, finish: FinishPicture, config: RefineConfig, progress: Progress
 ) -> dict[str, Any]:
     """Rewrites the pictures; returns pictures per second and the seconds that each step took, which overlap."""
-    spent = {"all": 0.0, "check_and_write_cpu": 0.0, "generator": 0.0}
+    spent = {"generator": 0.0}
+    written_s: list[float] = []
 
     def work(before: NDArray[np.uint8] | InputError) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | InputError:
         start = time.perf_counter()
@@ -246,9 +290,11 @@ def _rewrite(
     def write(picture: Picture, pixels: tuple[NDArray[np.uint8], NDArray[np.uint8]] | InputError) -> None:
         start = time.thread_time()
         finish(picture, pixels)
-        spent["check_and_write_cpu"] += time.thread_time() - start
+        written_s.append(time.thread_time() - start)  # += of several threads would lose some
 
     progress.start("refine", len(pictures))
+    cv_threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # the pictures are what runs beside each other
     start = time.perf_counter()
     done = overlapped(
         pictures,
@@ -256,7 +302,7 @@ def _rewrite(
         work=work,
         write=write,
         read_threads=config.decode_threads,
-        write_threads=config.encode_threads or available_workers(),
+        write_threads=config.encode_threads or _write_threads(pictures),
     )
     try:
         for _ in done:
@@ -267,10 +313,12 @@ def _rewrite(
         raise out_of_memory(
             "while rewriting pictures", "give --max-memory less, --precision bf16 or --device cpu"
         ) from error
-    spent["all"] = time.perf_counter() - start
+    finally:
+        cv2.setNumThreads(cv_threads)
+    spent |= {"all": time.perf_counter() - start, "check_and_write_cpu": sum(written_s)}
     return {
         "pictures_per_s": round(len(pictures) / spent["all"], 3) if pictures else 0.0,
-        "seconds": {name: round(seconds, 2) for name, seconds in sorted(spent.items())},
+        "step_seconds": {name: round(seconds, 2) for name, seconds in sorted(spent.items())},
     }
 
 

@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from garbage_synth.core.types import Dataset
+from garbage_synth.core.types import Dataset, Split
 from garbage_synth.fidelity.sheet import contact_sheet
-from garbage_synth.formats import coco
-from garbage_synth.io.atomic import write_bytes, write_json
-from garbage_synth.io.dataset import read_document, split_files, write_annotations
+from garbage_synth.formats import coco, yolo
+from garbage_synth.io.atomic import write_bytes, write_json, write_text
+from garbage_synth.io.dataset import read_document, split_files
 from garbage_synth.io.images import encode_jpeg, read_rgb
 from garbage_synth.stages.label_verdicts import OnDrift, carried
 from garbage_synth.stages.refine_picture import RECORDS, Picture, record_path, row_path
 
-__all__ = ["SHEET_FILE", "Outcome", "join_labels", "remove_records"]
+__all__ = ["SHEET_FILE", "Outcome", "has_yolo", "join_labels", "remove_records"]
 
 SHEET_FILE = "label_check.jpg"
 SHEET_PICTURES = 12
@@ -30,13 +30,12 @@ CARRIED_FILES = ("scenes.jsonl",)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """numbers: JSON-ready counts and rates of the labels. failed: pictures that could not be read. all_hold: every
-    label holds as it is, in a picture that is kept."""
+    """numbers: JSON-ready counts and rates of what was written. ok: no picture failed, no split is empty, and under
+    "fail" every label holds."""
 
     numbers: Mapping[str, Any]
     warnings: tuple[str, ...]
-    failed: tuple[str, ...]
-    all_hold: bool
+    ok: bool
 
 
 @dataclass(slots=True)
@@ -48,6 +47,7 @@ class _Tally:
     invented: list[tuple[float, str]] = field(default_factory=list)
     worst: list[tuple[tuple[float, float], str, Path]] = field(default_factory=list)
     written: int = 0
+    images: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str, entry: Mapping[str, Any], row: Path) -> None:
         """One picture's verdict."""
@@ -81,24 +81,34 @@ def join_labels(
     for name, files in split_files(root).items():
         document = read_document(files.annotations)
         own = {image_id: entry for (split, image_id), entry in entries.items() if split == name}
-        complete = all("width" in image and "height" in image for image in document["images"])
-        before = document if complete else coco.encode(dataset, name)
-        documents[name] = _document(before, own, on_drift, drop_rejected)
+        documents[name] = _document(_with_sizes(document, dataset.splits[name]), own, on_drift, drop_rejected)
         if documents[name] == document:
             unchanged[name] = files.annotations
     _write(root, dataset, documents, out)
     for name, path in unchanged.items():
         write_bytes(out / "annotations" / f"instances_{name}.json", path.read_bytes())
     tally.written = sum(len(document["annotations"]) for document in documents.values())
+    tally.images = {name: len(document["images"]) for name, document in documents.items()}
     if tally.worst:
         rows = heapq.nsmallest(SHEET_PICTURES, tally.worst)
         write_bytes(out / SHEET_FILE, encode_jpeg(contact_sheet([read_rgb(row) for _, _, row in rows]), 90))
     return _outcome(tally, on_drift, drop_rejected)
 
 
+def has_yolo(root: Path) -> bool:
+    """Whether a dataset has YOLO labels, which then go along."""
+    return (root / "data.yaml").is_file() or (root / "labels").is_dir()
+
+
 def remove_records(out: Path) -> None:
     """Remove the per-picture records, once the dataset is finished."""
     shutil.rmtree(out / RECORDS, ignore_errors=True)
+
+
+def _with_sizes(document: Mapping[str, Any], split: Split) -> dict[str, Any]:
+    """The document with the sizes of pictures that it leaves out."""
+    sizes = {record.id: {"height": record.height, "width": record.width} for record in split.images}
+    return {**document, "images": [{**sizes[image["id"]], **image} for image in document["images"]]}
 
 
 def _document(
@@ -114,11 +124,10 @@ def _document(
         if entry["status"] == "failed" or (rejected and changes and drop_rejected):
             gone.add(image["id"])
             continue
-        noted = rejected or entry["invented"]
-        fidelity = {"fidelity": {"invented": entry["invented"], "status": entry["status"]}} if noted else {}
-        images.append({**image, **fidelity})
+        found = {} if entry["status"] == "unchecked" else {"fidelity": _of_picture(entry, changes)}
+        images.append({**_unmarked(image), **found})
     verdicts = {(image_id, item["id"]): item for image_id, entry in entries.items() for item in entry["items"]}
-    for annotation in document["annotations"]:
+    for annotation in map(_unmarked, document.get("annotations", [])):
         image_id = annotation["image_id"]
         verdict = verdicts.get((image_id, annotation["id"]))
         if image_id in gone:
@@ -134,12 +143,25 @@ def _document(
     return {**document, "annotations": annotations, "images": images}
 
 
+def _unmarked(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An image or annotation without what an earlier check found."""
+    return {key: value for key, value in entry.items() if key != "fidelity"}
+
+
+def _of_picture(entry: Mapping[str, Any], changes: bool) -> dict[str, Any]:
+    rejected = entry["status"] == "rejected"
+    if rejected and not changes:
+        return {"invented": entry["invented"], "status": "kept", "would_reject": True}
+    return {"invented": entry["invented"], "status": entry["status"]}
+
+
 def _write(root: Path, dataset: Dataset, documents: Mapping[str, Mapping[str, Any]], out: Path) -> None:
     splits = {}
     for name, document in documents.items():
         _, splits[name] = coco.decode(document, source=name)
-    formats = ("coco", "yolo") if (root / "data.yaml").is_file() or (root / "labels").is_dir() else ("coco",)
-    write_annotations(out, replace(dataset, splits=splits), formats=formats)
+    if has_yolo(root):
+        for label, text in sorted(yolo.encode(replace(dataset, splits=splits)).items()):
+            write_text(out / label, text)
     for name, document in documents.items():
         write_json(out / "annotations" / f"instances_{name}.json", document, compact=True)
     for file in CARRIED_FILES:
@@ -149,11 +171,12 @@ def _write(root: Path, dataset: Dataset, documents: Mapping[str, Mapping[str, An
 
 def _outcome(tally: _Tally, on_drift: OnDrift, drop_rejected: bool) -> Outcome:
     checked = sum(tally.status.values())
-    hold = tally.status["accepted"] / checked if checked else 1.0
+    hold = tally.status["accepted"] / checked if checked else None
     numbers: dict[str, Any] = {
         "annotations": tally.written,
         "labels": {name: tally.status[name] for name in ("accepted", "adjusted", "dropped")},
-        "hold": round(hold, 4),
+        "hold": None if hold is None else round(hold, 4),
+        "images": tally.images,
         "shift_px_median": round(float(np.median(tally.shifts)), 2) if tally.shifts else 0.0,
         "pictures_rejected": tally.frames["rejected"],
         "pictures_failed": tally.frames["failed"],
@@ -172,4 +195,10 @@ def _outcome(tally: _Tally, on_drift: OnDrift, drop_rejected: bool) -> Outcome:
         warnings.append(f"{len(tally.invented)} things were invented, the clearest in {names}; see {SHEET_FILE}")
     if tally.reasons:
         warnings.append(f"{len(tally.reasons)} pictures are left out: {'; '.join(tally.reasons[:SHOWN])}")
-    return Outcome(numbers, tuple(warnings), tuple(tally.reasons), hold == 1.0 and not tally.frames["rejected"])
+    if on_drift == "fail" and tally.status["accepted"] < checked:
+        warnings.append(f"{checked - tally.status['accepted']} of {checked} labels do not hold; see {SHEET_FILE}")
+    empty = sorted(name for name, count in tally.images.items() if not count)
+    if empty:
+        warnings.append(f"no picture is left in {', '.join(empty)}")
+    drifted = on_drift == "fail" and (tally.status["accepted"] < checked or tally.frames["rejected"] > 0)
+    return Outcome(numbers, tuple(warnings), ok=not (drifted or empty or tally.reasons))

@@ -1,5 +1,6 @@
 """The parts of `refine` around the generator: one picture read, and one checked and written."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,9 @@ class FinishPicture:
     jpeg_quality: int
 
     def is_done(self, picture: Picture) -> bool:
-        """Whether the picture was finished before."""
-        return record_path(self.out, picture).is_file()
+        """Whether the picture was finished before; one that could not be read is tried again."""
+        path = record_path(self.out, picture)
+        return path.is_file() and json.loads(path.read_text(encoding="utf-8"))["status"] != "failed"
 
     def __call__(self, picture: Picture, pixels: tuple[Pixels, Pixels] | InputError) -> None:
         """Check the labels and write what goes on."""
@@ -78,7 +80,7 @@ class FinishPicture:
             self._record(picture, {"invented": [], "items": [], "reason": str(pixels), "status": "failed"})
             return
         before, after = pixels
-        entry: dict[str, Any] = {"invented": [], "items": [], "status": "kept"}
+        entry: dict[str, Any] = {"invented": [], "items": [], "status": "unchecked"}
         if self.check is not None:
             labels = labels_of(picture.checkable, before.shape[:2], str(picture.source))
             verdict = self.check(before, after, labels)

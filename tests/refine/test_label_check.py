@@ -78,7 +78,7 @@ def under(monkeypatch: pytest.MonkeyPatch, tree: Path, generator: Path, tmp_path
                 return rewritten(number, drawn.get(number, list(ITEMS)))
 
         monkeypatch.setattr(module, "Translator", Drawing)
-        return refine(tree, generator, tmp_path / out, device="cpu", precision="fp32", **flags)
+        return refine(flags.pop("dataset", tree), generator, tmp_path / out, device="cpu", precision="fp32", **flags)
 
     return run
 
@@ -214,3 +214,128 @@ def test_what_would_do_nothing_is_refused(under: Any, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=said):
             under({}, **flags)
     assert not (tmp_path / "out").exists()
+
+
+def edit(tree: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    path = tree / "annotations/instances_train.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    change(document)
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def test_failed_run_stays_failed_on_resume(under: Any, tree: Path, tmp_path: Path) -> None:
+    assert not under({1: []}, on_drift="fail").ok
+    assert not under({1: []}, on_drift="fail", resume=True).ok
+    (tmp_path / "out/.records").mkdir()
+    under({1: []}, on_drift="fail", resume=True)
+    assert not (tmp_path / "out/.records").exists()
+
+
+def test_fail_says_why(under: Any) -> None:
+    assert any("1 of 6 labels do not hold" in warning for warning in under({0: MOVED}, on_drift="fail").warnings)
+
+
+def test_picture_that_could_not_be_read_is_tried_again(
+    under: Any, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = refine_picture.read_rgb
+
+    def flaky(path: Path) -> NDArray[np.uint8]:
+        if path.name == "a.png":
+            raise InputError("the disk was away")
+        return real(path)
+
+    def dies(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(refine_picture, "read_rgb", flaky)
+        patch.setattr(module, "join_labels", dies)
+        with pytest.raises(KeyboardInterrupt):
+            under({})
+    assert under({}, resume=True).ok
+    assert len(entries(tmp_path / "out")) == 6
+
+
+def test_split_without_annotations_key(under: Any, tree: Path, tmp_path: Path) -> None:
+    edit(tree, lambda document: document.pop("annotations"))
+    summary = under({})
+    assert (summary.ok, summary.numbers["hold"], summary.numbers["images"]) == (True, None, 3)
+    assert entries(tmp_path / "out") == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda document: document["images"].append({**document["images"][0], "id": 9}), "twice"),
+        (lambda document: document["annotations"][1].update(segmentation={"size": [9, 9], "counts": "99"}), "RLE size"),
+        (
+            lambda document: document["annotations"][1].update(iscrowd=1, segmentation={"size": [9, 9], "counts": "9"}),
+            "RLE size",
+        ),
+        (lambda document: document["annotations"][1].update(score=float("nan")), "not a finite"),
+    ],
+)
+def test_labels_that_could_not_be_written_are_refused_before_anything_is(
+    under: Any, tree: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    edit(tree, change)
+    with pytest.raises(InputError, match=said):
+        under({})
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_an_earlier_check_found_is_replaced(under: Any, tree: Path, tmp_path: Path) -> None:
+    def mark(document: dict[str, Any]) -> None:
+        for entry in (*document["images"], *document["annotations"]):
+            entry["fidelity"] = {"status": "rejected"}
+
+    edit(tree, mark)
+    under({})
+    after = json.loads((tmp_path / "out/annotations/instances_train.json").read_text())
+    assert {image["fidelity"]["status"] for image in after["images"]} == {"kept"}
+    assert {entry["fidelity"]["status"] for entry in after["annotations"]} == {"accepted"}
+
+
+def test_nothing_left_is_no_success(under: Any, tmp_path: Path) -> None:
+    summary = under({0: [], 1: [], 2: []}, drop_rejected=True)
+    assert not summary.ok
+    assert summary.open_file is None
+    assert summary.numbers["images"] == 0
+    assert json.loads((tmp_path / "out/stats.json").read_text())["images"] == {"train": 0}
+    assert any("no picture is left in train" in warning for warning in summary.warnings)
+
+
+def test_partly_erased_item_is_less_visible(under: Any, tree: Path, tmp_path: Path) -> None:
+    half = draw(list(ITEMS), seed=20)
+    half[:, 192:] = draw([], seed=20)[:, 192:]
+    from tests.refine import test_label_check as own
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(own, "rewritten", lambda number, items: half if number == 0 else relit(draw(items, seed=number)))
+        under({})
+    entry = entries(tmp_path / "out")[11]
+    assert entry["fidelity"]["status"] == "adjusted"
+    assert entry["visible_fraction"] == pytest.approx(0.5 * entry["fidelity"]["drawn"], abs=1e-4)
+    assert entry["visible_fraction"] < 0.4
+
+
+def test_picture_behind_a_bare_label_file_is_part_of_the_identity(under: Any, tree: Path, tmp_path: Path) -> None:
+    bare = tree / "annotations/instances_train.json"
+    under({}, dataset=bare)
+    save(tree / "images/train/a.png", draw(list(ITEMS), seed=77))
+    with pytest.raises(InputError, match="dataset"):
+        under({}, dataset=bare, resume=True)
+
+
+def test_crowds_and_yolo_labels_go_along(under: Any, tree: Path, tmp_path: Path) -> None:
+    edit(tree, lambda document: document["annotations"][1].update(iscrowd=1))
+    (tree / "labels").mkdir()
+    under({0: MOVED}, config=RefineConfig.model_validate({"fidelity": {"reject_above": 1.0}}))
+    after = entries(tmp_path / "out")
+    assert "fidelity" not in after[11]
+    lines = (tmp_path / "out/labels/train/a.txt").read_text().splitlines()
+    x0, y0, x1, y1 = label_of(MOVED[0]).box_xyxy
+    assert [float(value) for value in lines[0].split()[1:3]] == pytest.approx(
+        [(x0 + x1) / 2 / SIZE_WH[0], (y0 + y1) / 2 / SIZE_WH[1]], abs=0.01
+    )

@@ -197,13 +197,32 @@ def test_a_damaged_segmentation_names_its_annotation(tmp_path: Path) -> None:
         check_labels(root, root, workers=1)
 
 
-def test_a_dataset_without_labels_holds(tmp_path: Path) -> None:
+def test_a_dataset_without_labels_holds_nothing(tmp_path: Path) -> None:
     save(tmp_path / "images/train/a.png", draw([]))
     write_annotations(tmp_path, Dataset({1: "box"}, {"train": Split((ImageRecord(1, "a.png", *SIZE_WH),), ())}))
-    assert check_labels(tmp_path, tmp_path, fail_below=1.0, workers=1).ok
+    unchecked = check_labels(tmp_path, tmp_path, workers=1)
+    assert (unchecked.ok, unchecked.numbers["hold"], unchecked.warnings) == (
+        True,
+        None,
+        ("there is no label to check",),
+    )
+    assert not check_labels(tmp_path, tmp_path, fail_below=0.1, workers=1).ok
     write_annotations(tmp_path, Dataset({1: "box"}, {"train": Split((), ())}))
     with pytest.raises(InputError, match="lists no picture"):
         check_labels(tmp_path, tmp_path, workers=1)
+
+
+def test_one_picture_for_two_splits_or_one_file_for_two_outputs_is_refused(before: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="same file"):
+        check_labels(before, before, report=tmp_path / "x", sheet=tmp_path / "x", workers=1)
+    (before / "images/val/c.png").rename(before / "images/val/a.png")
+    path = before / "annotations/instances_val.json"
+    path.write_text(path.read_text().replace("c.png", "a.png"))
+    flat = tmp_path / "flat"
+    for name in ("a.png", "b.jpg"):
+        save(flat / name, draw(list(ITEMS)))
+    with pytest.raises(InputError, match="would both be compared"):
+        check_labels(before, flat, workers=1)
 
 
 def test_files_are_not_lost(before: Path, tmp_path: Path) -> None:
