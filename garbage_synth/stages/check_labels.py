@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from garbage_synth.config.fidelity import FidelityConfig
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
@@ -56,8 +57,16 @@ class _CheckPicture:
     check: LabelCheck
 
     def __call__(self, picture: _Picture) -> _Report:
-        """The verdict on one picture. Raises InputError for a picture or a segmentation that cannot be read."""
-        _, verdict = _verdict(picture, self.check)
+        """The verdict on one picture; status "failed" with a reason where it cannot be read. Raises InputError for a
+        segmentation that cannot be."""
+        try:
+            pixels = read_rgb(picture.before), read_rgb(picture.after)
+        except InputError as error:
+            failed = {"invented": [], "items": [], "reason": str(error), "status": "failed"}
+            return _Report(
+                picture.index, {"file_name": picture.file_name, "split": picture.split, **failed}, (0.0, 1.0)
+            )
+        _, verdict = _verdict(picture, pixels, self.check)
         entry = frame_entry(verdict, picture.annotations)
         document = {"file_name": picture.file_name, "split": picture.split, **entry}
         dropped = sum(own.status == "dropped" for own in verdict.verdicts)
@@ -83,7 +92,7 @@ def check_labels(
     fail_below: the summary is not ok (exit 1) where the part of labels that hold as they are (numbers["hold"], 0..1) is
     smaller. report: JSON file with the verdict on each item, with box and mask where they have to move. sheet: JPEG of
     the worst pictures, before and after. workers: None = one per core; never changes the outcome. Crowd regions are not
-    checked. Neither dataset is changed.
+    checked. A picture that cannot be decoded counts as failed, and the summary is not ok. Neither dataset is changed.
 
     Raises InputError where a picture is missing in `after` or has another size, before any is checked, and
     OutputExistsError where report or sheet exist and overwrite is not given.
@@ -111,7 +120,8 @@ def check_labels(
         progress.advance()
     reports.sort(key=lambda own: own.index)
     numbers = _numbers(reports)
-    warnings = _warnings(numbers, crowds)
+    reasons = tuple(own.document["reason"] for own in reports if own.document["status"] == "failed")
+    warnings = (*_warnings(numbers, crowds), *reasons)
     for warning in warnings:
         progress.message(f"warning: {warning}")
     if report is not None:
@@ -122,7 +132,7 @@ def check_labels(
     if sheet is not None:
         _write_sheet(sheet, pictures, reports, check)
     held = numbers["labels"]["accepted"], sum(numbers["labels"].values())
-    ok = fail_below is None or (held[1] > 0 and held[0] >= fail_below * held[1])
+    ok = not reasons and (fail_below is None or (held[1] > 0 and held[0] >= fail_below * held[1]))
     return StageSummary("check-labels", report, numbers, warnings, open_file=sheet, ok=ok)
 
 
@@ -169,8 +179,10 @@ def _folders(root: Path, split: str, files: SplitFiles) -> SplitFiles:
     return SplitFiles(files.annotations, tuple(folder for folder in candidates if folder.is_dir()))
 
 
-def _verdict(picture: _Picture, check: LabelCheck) -> tuple[tuple[Label, ...], FrameVerdict]:
-    before_rgb, after_rgb = read_rgb(picture.before), read_rgb(picture.after)
+def _verdict(
+    picture: _Picture, pixels: tuple[NDArray[np.uint8], NDArray[np.uint8]], check: LabelCheck
+) -> tuple[tuple[Label, ...], FrameVerdict]:
+    before_rgb, after_rgb = pixels
     height, width = before_rgb.shape[:2]
     labels = labels_of(picture.annotations, (height, width), str(picture.before))
     return labels, check(before_rgb, after_rgb, labels)
@@ -182,6 +194,7 @@ def _numbers(reports: Sequence[_Report]) -> dict[str, Any]:
     shifts = [item["shift_px"] for item in items if item["status"] != "dropped"]
     return {
         "pictures": len(reports),
+        "pictures_failed": sum(own.document["status"] == "failed" for own in reports),
         "pictures_rejected": sum(own.document["status"] == "rejected" for own in reports),
         "labels": {name: status[name] for name in STATUSES},
         "hold": round(status["accepted"] / len(items), 4) if items else None,
@@ -210,12 +223,15 @@ def _warnings(numbers: dict[str, Any], crowds: int) -> tuple[str, ...]:
 def _write_sheet(out: Path, pictures: Sequence[_Picture], reports: Sequence[_Report], check: LabelCheck) -> None:
     """The worst pictures, worst first; they are checked once more, which gives the same verdicts."""
     rows = []
-    for own in sorted(reports, key=lambda own: (own.rank, own.index))[:SHEET_PICTURES]:
+    readable = (own for own in reports if own.document["status"] != "failed")
+    for own in sorted(readable, key=lambda own: (own.rank, own.index))[:SHEET_PICTURES]:
         picture = pictures[own.index]
-        labels, verdict = _verdict(picture, check)
+        pixels = read_rgb(picture.before), read_rgb(picture.after)
+        labels, verdict = _verdict(picture, pixels, check)
         title = f"{picture.split}/{picture.file_name}: {verdict.status}"
-        rows.append(draw_verdict(read_rgb(picture.before), read_rgb(picture.after), labels, verdict, title))
-    write_bytes(out, encode_jpeg(contact_sheet(rows), 90))
+        rows.append(draw_verdict(*pixels, labels, verdict, title))
+    if rows:
+        write_bytes(out, encode_jpeg(contact_sheet(rows), 90))
 
 
 def _refuse_loss(out: Path, datasets: Sequence[Path], overwrite: bool) -> None:

@@ -70,6 +70,7 @@ def test_a_dataset_against_itself_holds(before: Path) -> None:
     assert summary.warnings == ()
     assert summary.numbers == {
         "pictures": 3,
+        "pictures_failed": 0,
         "pictures_rejected": 0,
         "labels": {"accepted": 6, "adjusted": 0, "dropped": 0},
         "hold": 1.0,
@@ -244,3 +245,16 @@ def test_files_are_not_lost(before: Path, tmp_path: Path) -> None:
 def test_arguments_out_of_range_are_refused(before: Path, changes: dict[str, float]) -> None:
     with pytest.raises(InputError, match="expected"):
         check_labels(before, before, **changes)  # type: ignore[arg-type]
+
+
+def test_picture_that_cannot_be_decoded_is_told_and_the_rest_is_checked(before: Path, tmp_path: Path) -> None:
+    after = write_after(tmp_path / "after")
+    path = after / "images/train/a.png"
+    path.write_bytes(path.read_bytes()[:2000])
+    summary = check_labels(before, after, report=tmp_path / "r.json", sheet=tmp_path / "s.jpg", workers=1)
+    assert not summary.ok
+    assert summary.numbers["pictures_failed"] == 1
+    assert sum(summary.numbers["labels"].values()) == 4
+    assert any("a.png" in warning for warning in summary.warnings)
+    pages = json.loads((tmp_path / "r.json").read_text())["pictures"]
+    assert [page["status"] for page in pages] == ["failed", "kept", "kept"]
