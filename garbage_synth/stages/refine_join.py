@@ -25,7 +25,7 @@ __all__ = ["SHEET_FILE", "Outcome", "has_yolo", "join_labels", "remove_records"]
 SHEET_FILE = "label_check.jpg"
 SHEET_PICTURES = 12
 SHOWN = 3  # names in a warning
-CARRIED_FILES = ("scenes.jsonl",)
+SCENES_FILE = "scenes.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +164,19 @@ def _write(root: Path, dataset: Dataset, documents: Mapping[str, Mapping[str, An
             write_text(out / label, text)
     for name, document in documents.items():
         write_json(out / "annotations" / f"instances_{name}.json", document, compact=True)
-    for file in CARRIED_FILES:
-        if (root / file).is_file():
-            write_bytes(out / file, (root / file).read_bytes())
+    if (root / SCENES_FILE).is_file():
+        left = {(name, image["file_name"]) for name, document in documents.items() for image in document["images"]}
+        lines = (root / SCENES_FILE).read_text(encoding="utf-8").splitlines(keepends=True)
+        write_text(out / SCENES_FILE, "".join(line for line in lines if _goes_on(line, left)))
+
+
+def _goes_on(line: str, left: set[tuple[str, str]]) -> bool:
+    """Whether a recipe is that of a picture which is still there; lines that name none stay."""
+    try:
+        recipe = json.loads(line)
+        return (recipe["split"], recipe["file_name"]) in left
+    except (ValueError, KeyError, TypeError):
+        return True
 
 
 def _outcome(tally: _Tally, on_drift: OnDrift, drop_rejected: bool) -> Outcome:

@@ -157,8 +157,11 @@ def test_rejected_picture_keeps_its_old_pixels_and_labels(under: Any, tree: Path
     assert any("1 of 3 pictures lost too many" in warning for warning in summary.warnings)
 
 
-def test_rejected_picture_can_be_left_out(under: Any, tmp_path: Path) -> None:
+def test_rejected_picture_can_be_left_out(under: Any, tree: Path, tmp_path: Path) -> None:
+    lines = [json.dumps({"file_name": name, "split": "train"}) + "\n" for name in NAMES]
+    (tree / "scenes.jsonl").write_text("".join(lines))
     under({1: []}, drop_rejected=True)
+    assert (tmp_path / "out/scenes.jsonl").read_text() == lines[0] + lines[2]
     assert sorted(entries(tmp_path / "out")) == [10, 11, 30, 31]
     assert sorted(path.name for path in (tmp_path / "out/images/train").iterdir()) == ["a.png", "c.png"]
     assert len(read_dataset(tmp_path / "out").splits["train"].images) == 2
