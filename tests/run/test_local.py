@@ -129,7 +129,8 @@ def test_an_interrupted_pool_ends_without_tracebacks_of_its_workers(tmp_path: Pa
         "if __name__ == '__main__':\n"
         "    try:\n"
         "        for _ in map_unordered(task, range(100), workers=2):\n"
-        "            time.sleep(60)\n"
+        "            for _ in range(600):  # short: the signal may come to a thread that is not the one asleep\n"
+        "                time.sleep(0.1)\n"
         "    except KeyboardInterrupt:\n"
         "        sys.exit(130)\n",
         encoding="utf-8",
