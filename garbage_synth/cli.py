@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, Optional, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
@@ -33,18 +33,18 @@ Resume = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the input and say what would be done; write nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")]
 ConfigFile = Annotated[
-    Optional[Path],  # noqa: UP045 - typer 0.15 reads this form alone
+    Path | None,
     typer.Option("--config", help="YAML file with settings beyond the flags.", show_default=False),
 ]
 Settings = Annotated[
-    Optional[list[str]],  # noqa: UP045
+    list[str] | None,
     typer.Option(
         "--set", metavar="KEY=VALUE", help="One setting, over the config file; repeatable.", show_default=False
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]
 Workers = Annotated[
-    Optional[int],  # noqa: UP045
+    int | None,
     typer.Option(help="Worker processes; default: the cores. Never changes the output.", show_default=False),
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda[:i]", help="Where the networks run.")]
@@ -72,11 +72,11 @@ def segment(
     out: Out,
     method: Annotated[str, typer.Option(metavar="auto|grabcut|alpha|mask|coco|rembg", help="How to cut.")] = "auto",
     boxes: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="JSON file {photo: [x0, y0, x1, y1]} with the item's box.", show_default=False),
     ] = None,
     split: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="Split of a COCO dataset to cut from.", show_default=False),
     ] = None,
     workers: Workers = None,
@@ -117,16 +117,16 @@ def composite(
     out: Out,
     count: Annotated[int, typer.Option(help="Images in all, train and val together.", show_default=False)],
     distractors: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Folder of RGBA *.png that are never labelled: dirt, drops, tools.", show_default=False),
     ] = None,
     size: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(metavar="WxH", help="Image size; default: the belt's own.", show_default=False),
     ] = None,
     items: Annotated[str, typer.Option(metavar="MIN..MAX", help="Items per image.")] = "3..12",
     empty_fraction: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(help="Share of images without items; default: placement.empty_fraction, 0.", show_default=False),
     ] = None,
     val_fraction: Annotated[float, typer.Option(help="Share of the images that go to val.")] = 0.2,
@@ -176,20 +176,20 @@ def train_gan(
     real: Annotated[Path, typer.Option(help="Folder of real frames, or a dataset.", show_default=False)],
     out: Out,
     epochs: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(help="Epochs of the whole schedule; instead of --steps.", show_default=False),
     ] = None,
     steps: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(help="Steps of the whole schedule; instead of --epochs.", show_default=False),
     ] = None,
     stop_after: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(help="Checkpoint and end after so many steps; continue with --resume.", show_default=False),
     ] = None,
     crop: Annotated[int, typer.Option(help="Side of the random square crops, pixels.")] = 256,
     resize: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(metavar="short:P", help="First scale the short side to P pixels.", show_default=False),
     ] = None,
     generator: Annotated[str, typer.Option(metavar="resnet9|resnet6", help="Generator network.")] = "resnet9",
@@ -251,7 +251,7 @@ def refine(
     device: Device = "auto",
     precision: Precision = "auto",
     max_memory: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(
             metavar="GB",
             help="What a picture may take in the generator; larger ones go in bands, equal but for rounding. "
@@ -303,7 +303,7 @@ def export(
     ],
     out: Out,
     shard_size: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(help="Images in a tar file of webdataset; default: 1000.", show_default=False),
     ] = None,
     images: Images = "copy",
@@ -359,15 +359,15 @@ def subset(
     dataset: Annotated[Path, typer.Argument(help="Dataset to choose from.")],
     out: Out,
     classes: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(metavar="A,B", help="Classes that stay.", show_default=False),
     ] = None,
     count: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(help="Images in all, every split in proportion.", show_default=False),
     ] = None,
     min_visible: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(metavar="F", help="Smallest visible fraction of an item, 0..1.", show_default=False),
     ] = None,
     drop_empty: Annotated[bool, typer.Option("--drop-empty", help="Leave out images without annotation.")] = False,
@@ -409,7 +409,7 @@ def split(
     val_fraction: Annotated[float, typer.Option(help="Share of the images that go to val.", show_default=False)],
     test_fraction: Annotated[float, typer.Option(help="Share of the images that go to test.")] = 0.0,
     by: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(
             metavar="FIELD|folder|prefix:SEP",
             help="Images that agree in this stay together; default: the field source, where there is one.",
@@ -483,12 +483,12 @@ def report(
 def run(
     pipeline: Annotated[Path, typer.Argument(help="YAML file that names the stages and their arguments.")],
     out: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option("--out", "-o", help="Folder of all outputs; default: the one the YAML names.", show_default=False),
     ] = None,
     workers: Workers = None,
     settings: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option("--set", metavar="STAGE.KEY=VALUE", help="One argument of one stage; repeatable."),
     ] = None,
     dry_run: DryRun = False,
@@ -510,7 +510,7 @@ def frames(
     out: Out,
     every: Annotated[float, typer.Option(metavar="SECONDS", help="Time between two looks at a video.")] = 1.0,
     median: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(
             metavar="PLATE.jpg", help="Also write the empty belt: the median of each pixel.", show_default=False
         ),
@@ -547,17 +547,17 @@ def frames(
 def belt(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures of an empty belt, or folders of them.")],
     mm_per_px: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(metavar="F", help="Millimetres per pixel of the belt, for the sidecar.", show_default=False),
     ] = None,
     travel_deg: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(
             metavar="F", help="Travel: 0 = right, 90 = down; default: along the edges found.", show_default=False
         ),
     ] = None,
     overlay: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(
             metavar="DIR", help="Pictures to check; default: FOLDER_belt_check beside FOLDER.", show_default=False
         ),
@@ -589,15 +589,15 @@ def check_labels(
     before: Annotated[Path, typer.Argument(help="Dataset with the labels and the pictures they were made for.")],
     after: Annotated[Path, typer.Argument(help="Folder of the same pictures, rewritten.")],
     fail_below: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(metavar="RATE", help="Exit 1 where a smaller part of labels holds (0..1).", show_default=False),
     ] = None,
     report: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(metavar="FILE.json", help="Write every verdict.", show_default=False),
     ] = None,
     sheet: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(metavar="FILE.jpg", help="Draw the worst pictures, before and after.", show_default=False),
     ] = None,
     workers: Workers = None,
