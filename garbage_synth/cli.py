@@ -1,5 +1,6 @@
 """The command line: parses, calls one stage function, prints its summary. Heavy packages load inside the commands."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -231,7 +232,7 @@ def train_gan(
             progress=progress,
         )
 
-    _execute(work, as_json=as_json, resumable=True)
+    _execute(work, as_json=as_json, resumable=True, silent=_is_follower())
 
 
 @app.command()
@@ -643,7 +644,12 @@ def _load(cls: type[Config], path: Path | None, settings: list[str] | None) -> C
 
 
 def _execute(
-    work: Callable[[Progress], StageSummary], *, as_json: bool, resumable: bool = False, hint: str | None = None
+    work: Callable[[Progress], StageSummary],
+    *,
+    as_json: bool,
+    resumable: bool = False,
+    hint: str | None = None,
+    silent: bool = False,
 ) -> None:
     """Run a stage; print its summary, or the one line that says what is wrong; exit with the code for it."""
     from garbage_synth.console import listening, summary_as_json, summary_as_text
@@ -664,11 +670,18 @@ def _execute(
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         _fail(GarbageSynthError(f"{error.strerror or error}{where}"), as_json)
+    if silent:
+        raise typer.Exit(0 if summary.ok else 1)
     for warning in summary.warnings:
         if not any(line.removeprefix("warning: ") in warning for line in progress.seen if line):
             print(f"warning: {warning}", file=sys.stderr)
     print(summary_as_json(summary) if as_json else summary_as_text(summary))
     raise typer.Exit(0 if summary.ok else 1)
+
+
+def _is_follower() -> bool:
+    """Whether torchrun started this process beside one that speaks for all."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and os.environ.get("RANK", "0") != "0"
 
 
 def _fail(error: GarbageSynthError, as_json: bool) -> NoReturn:

@@ -1,5 +1,7 @@
 """Settings of train-gan beyond its flags. The defaults are the recipe of the CycleGAN paper (arXiv 1703.10593)."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from garbage_synth.config.base import StageConfig
@@ -57,6 +59,13 @@ class GanConfig(StageConfig):
         2.0, ge=0, description="memory for decoded pictures; those beyond it are decoded each time, GB"
     )
     decode_threads: int = Field(2, ge=1, le=64, description="threads that prepare crops ahead of the training step")
+    accelerate: Literal["auto", "none", "graph", "compile"] = Field(
+        "auto",
+        description=(
+            "how steps are started: graph = recorded once, for a CUDA device; compile = fused by torch.compile too, "
+            "which takes minutes before the first step and a C++ compiler; auto = graph on one GPU, none elsewhere"
+        ),
+    )
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads that compute; null = one per core; 1 is best for small networks"
     )

@@ -13,7 +13,7 @@ __all__ = ["CHECKPOINT_FILE", "checkpoint_steps", "load_checkpoint", "save_check
 
 CHECKPOINT_FILE = "checkpoint.pt"
 
-_VERSION = 1
+_VERSION = 2
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:

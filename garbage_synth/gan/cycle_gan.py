@@ -9,21 +9,25 @@ from torch import Tensor, nn
 from garbage_synth.config.gan import GanConfig
 from garbage_synth.core.rng import rng_for
 from garbage_synth.gan.average import averaged_copy, update_average
-from garbage_synth.gan.device import Precision
+from garbage_synth.gan.device import Acceleration, Precision
+from garbage_synth.gan.graphs import GraphedStep, Step
 from garbage_synth.gan.losses import Networks, Weights, discriminator_loss, generator_terms
 from garbage_synth.gan.networks import GeneratorSpec, PatchDiscriminator, init_weights
 from garbage_synth.gan.pixels import to_levels, to_signed
 from garbage_synth.gan.replay import ImagePool
+from garbage_synth.gan.team import ALONE, Team
 
 __all__ = ["CycleGan", "Placement"]
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where and how the networks compute."""
+    """Where and how the networks compute. team: the processes that share the work."""
 
     device: torch.device
     precision: Precision
+    acceleration: Acceleration = "none"
+    team: Team = ALONE
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -31,9 +35,19 @@ class Placement:
         wins = self.device.type == "cuda" and self.precision == "bf16"
         return torch.channels_last if wins else torch.contiguous_format
 
+    @property
+    def graphed(self) -> bool:
+        """Whether steps are replayed from CUDA graphs: not in a team, whose processes meet inside a step."""
+        return self.device.type == "cuda" and self.acceleration != "none" and self.team.size == 1
+
     def autocast(self) -> torch.autocast:
         """bfloat16 convolutions inside the block where the precision says so; it needs no loss scaling."""
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
+        return torch.autocast(
+            self.device.type,
+            dtype=torch.bfloat16,
+            enabled=self.precision == "bf16",
+            cache_enabled=not self.graphed,  # a recorded step must not reuse what was cast outside of it
+        )
 
 
 class CycleGan:
@@ -66,45 +80,62 @@ class CycleGan:
         self._generator_adam = self._adam(self.networks.to_real, self.networks.to_synthetic)
         self._judge_adam = self._adam(self.networks.judge_real, self.networks.judge_synthetic)
         self._pools = {"real": ImagePool(config.pool_size), "synthetic": ImagePool(config.pool_size)}
+        if placement.acceleration == "compile":
+            for network in self._members().values():
+                network.compile()
+        self._update_generators = self._accelerated(self._generator_update)
+        self._update_judges = self._accelerated(self._judge_update)
 
     def step(self, synthetic: Tensor, real: Tensor, *, index: int, learning_rate: float) -> dict[str, Tensor]:
         """Train on one batch, uint8 (b, 3, s, s) of each domain; the losses by name, detached, on the device.
 
         First both generators with frozen discriminators, then both discriminators on pictures from the pools.
         """
-        networks, config = self.networks, self._config
         synthetic, real = self._place(synthetic), self._place(real)
-        for group in (*self._generator_adam.param_groups, *self._judge_adam.param_groups):
-            group["lr"] = learning_rate
+        self._set_learning_rate(learning_rate)
+        forward = self._update_generators(synthetic, real)
+        fakes = {name: forward.pop(f"fake_{name}") for name in ("real", "synthetic")}
+        shown = [pool.exchange(fakes[name], self._pool_rng(name, index)) for name, pool in self._pools.items()]
+        judges = self._update_judges(synthetic, real, *shown)
+        for name, average in self.averages.items():
+            update_average(average, getattr(self.networks, name), step=index, decay=self._config.ema_decay)
+        return {**forward, **judges}
 
+    def _generator_update(self, synthetic: Tensor, real: Tensor) -> dict[str, Tensor]:
+        """One step of both generators with frozen discriminators: the losses, correlations and translated pictures."""
+        config = self._config
         self._freeze_judges(True)
         with self._placement.autocast():
-            forward = generator_terms(networks, synthetic, real, Weights(config.lambda_cycle, config.identity_ratio))
-        self._generator_adam.zero_grad(set_to_none=True)
-        forward.total.backward()  # type: ignore[no-untyped-call]
-        self._generator_adam.step()
-
-        self._freeze_judges(False)
-        shown = {
-            "real": self._pools["real"].exchange(forward.fake_real, self._pool_rng("real", index)),
-            "synthetic": self._pools["synthetic"].exchange(forward.fake_synthetic, self._pool_rng("synthetic", index)),
-        }
-        with self._placement.autocast():
-            judge_real = discriminator_loss(networks.judge_real, real, shown["real"])
-            judge_synthetic = discriminator_loss(networks.judge_synthetic, synthetic, shown["synthetic"])
-        self._judge_adam.zero_grad(set_to_none=True)
-        (judge_real + judge_synthetic).backward()  # type: ignore[no-untyped-call]
-        self._judge_adam.step()
-
-        for name, average in self.averages.items():
-            update_average(average, getattr(networks, name), step=index, decay=config.ema_decay)
+            forward = generator_terms(
+                self.networks, synthetic, real, Weights(config.lambda_cycle, config.identity_ratio)
+            )
+        self._descend(self._generator_adam, forward.total)
         return {
             **forward.terms,
-            "judge_real": judge_real.detach(),
-            "judge_synthetic": judge_synthetic.detach(),
             "correlation_real": _correlation(synthetic, forward.fake_real),
             "correlation_synthetic": _correlation(real, forward.fake_synthetic),
+            "fake_real": forward.fake_real,
+            "fake_synthetic": forward.fake_synthetic,
         }
+
+    def _judge_update(
+        self, synthetic: Tensor, real: Tensor, shown_real: Tensor, shown_synthetic: Tensor
+    ) -> dict[str, Tensor]:
+        """One step of both discriminators on genuine pictures and on pictures from the pools: their losses."""
+        self._freeze_judges(False)
+        with self._placement.autocast():
+            on_real = discriminator_loss(self.networks.judge_real, real, shown_real)
+            on_synthetic = discriminator_loss(self.networks.judge_synthetic, synthetic, shown_synthetic)
+        self._descend(self._judge_adam, on_real + on_synthetic)
+        return {"judge_real": on_real.detach(), "judge_synthetic": on_synthetic.detach()}
+
+    def _descend(self, adam: torch.optim.Adam, loss: Tensor) -> None:
+        """One step down the gradient of the loss, of its mean over the team."""
+        adam.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        parameters = [parameter for group in adam.param_groups for parameter in group["params"]]
+        self._placement.team.average([parameter.grad for parameter in parameters if parameter.grad is not None])
+        adam.step()
 
     @torch.no_grad()
     def samples(self, synthetic: Tensor, real: Tensor) -> list[Tensor]:
@@ -128,13 +159,14 @@ class CycleGan:
         return bool(torch.stack(checks).all())
 
     def state(self) -> dict[str, Any]:
-        """Everything the next step depends on, for `restore`."""
+        """Everything the next step depends on, for `restore`; in a team all must call it, and the leader's is whole."""
+        pools = self._placement.team.gather({name: pool.state() for name, pool in self._pools.items()})
         return {
             "networks": {name: network.state_dict() for name, network in self._members().items()},
             "averages": {name: average.state_dict() for name, average in self.averages.items()},
             "generator_adam": self._generator_adam.state_dict(),
             "judge_adam": self._judge_adam.state_dict(),
-            "pools": {name: pool.state() for name, pool in self._pools.items()},
+            "pools": pools,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -145,8 +177,12 @@ class CycleGan:
             average.load_state_dict(state["averages"][name])
         self._generator_adam.load_state_dict(state["generator_adam"])
         self._judge_adam.load_state_dict(state["judge_adam"])
+        for adam in (self._generator_adam, self._judge_adam):
+            for group in adam.param_groups:
+                group |= self._adam_flags()  # those of this device, not of the one that wrote the state
+        pools = state["pools"]
         for name, pool in self._pools.items():
-            pool.restore(state["pools"][name], self._placement.device)
+            pool.restore(pools[self._placement.team.rank % len(pools)][name], self._placement.device)
 
     def _members(self) -> dict[str, nn.Module]:
         names = ("to_real", "to_synthetic", "judge_real", "judge_synthetic")
@@ -156,10 +192,28 @@ class CycleGan:
         config = self._config
         return torch.optim.Adam(
             [parameter for network in networks for parameter in network.parameters()],
-            lr=config.learning_rate,
             betas=(config.adam_beta1, config.adam_beta2),
-            fused=self._placement.device.type in ("cpu", "cuda"),
+            **self._adam_flags(),
         )
+
+    def _adam_flags(self) -> dict[str, Any]:
+        """What Adam needs on this device. The rate is a tensor in a recorded step: a number would be recorded too."""
+        device, graphed, rate = self._placement.device, self._placement.graphed, self._config.learning_rate
+        return {
+            "capturable": graphed,
+            "fused": device.type in ("cpu", "cuda"),
+            "lr": torch.tensor(rate, device=device) if graphed else rate,
+        }
+
+    def _set_learning_rate(self, rate: float) -> None:
+        for group in (*self._generator_adam.param_groups, *self._judge_adam.param_groups):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def _accelerated(self, update: Step) -> Step:
+        return GraphedStep(update, self._placement.device) if self._placement.graphed else update
 
     def _place(self, levels: Tensor) -> Tensor:
         placed = levels.to(self._placement.device, non_blocking=True)
@@ -170,7 +224,8 @@ class CycleGan:
         self.networks.judge_synthetic.requires_grad_(not frozen)
 
     def _pool_rng(self, domain: str, step: int) -> Any:
-        return rng_for(self._seed, "train-gan.pool", domain, step)
+        team = self._placement.team
+        return rng_for(self._seed, "train-gan.pool", domain, step * team.size + team.rank)
 
 
 @torch.no_grad()

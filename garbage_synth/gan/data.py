@@ -7,6 +7,7 @@ alone. A resumed training therefore needs no more than its step to go on with th
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 from threading import Lock
 
@@ -119,7 +120,10 @@ def centre_crops(domain: Domain, *, crop: int, count: int) -> Tensor:
 def stream_batches(
     synthetic: CropStream, real: CropStream, steps: range, *, threads: int, pin_memory: bool = False
 ) -> Generator[Batch]:
-    """The batches of `steps` in order, prepared ahead by `threads` threads. pin_memory: for a copy beside GPU work."""
+    """The batches of `steps` in order, prepared ahead by `threads` threads. pin_memory: for a copy beside GPU work.
+
+    In a team, whose processes take turns, the steps of one process are every n-th.
+    """
 
     def prepare(step: int) -> Batch:
         batch = Batch(synthetic.crops(step), real.crops(step))
@@ -128,10 +132,10 @@ def stream_batches(
     with ThreadPoolExecutor(threads, thread_name_prefix="crops") as pool:
         waiting: list[Future[Batch]] = [pool.submit(prepare, step) for step in steps[: 2 * threads]]
         try:
-            for step in steps:
+            for following in chain(steps[2 * threads :], repeat(None, len(waiting))):
                 batch = waiting.pop(0).result()
-                if step + 2 * threads in steps:
-                    waiting.append(pool.submit(prepare, step + 2 * threads))
+                if following is not None:
+                    waiting.append(pool.submit(prepare, following))
                 yield batch
         finally:
             for future in waiting:

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import torch
 
 from garbage_synth.errors import GarbageSynthError, InputError
 
 __all__ = [
+    "Acceleration",
     "Precision",
+    "choose_acceleration",
     "choose_device",
     "choose_precision",
     "computing_threads",
@@ -19,6 +21,10 @@ __all__ = [
 ]
 
 Precision = Literal["fp32", "bf16"]
+
+Acceleration = Literal["none", "graph", "compile"]
+"""How the kernels of a step are started: one by one; from a recorded CUDA graph; fused by torch.compile first, and from
+a graph where there is a GPU."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -57,6 +63,20 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     if name == "fp32":
         return "fp32"
     raise InputError(f"--precision {name!r} is unknown; give auto, fp32 or bf16")
+
+
+def choose_acceleration(name: str, device: torch.device) -> Acceleration:
+    """none, graph or compile; auto is graph on a GPU and none on a CPU.
+
+    Raises InputError for another name, and for graph on a CPU.
+    """
+    if name == "auto":
+        return "graph" if device.type == "cuda" else "none"
+    if name == "graph" and device.type != "cuda":
+        raise InputError("accelerate=graph needs a CUDA device; give auto, none or compile")
+    if name in get_args(Acceleration):
+        return cast(Acceleration, name)
+    raise InputError(f"accelerate={name!r} is unknown; give auto, {', '.join(get_args(Acceleration))}")
 
 
 def describe(device: torch.device, precision: Precision) -> str:

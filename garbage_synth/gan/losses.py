@@ -1,7 +1,7 @@
 """The losses of the CycleGAN paper as pure functions: networks and crops in, named scalars out.
 
-Both domains' crops go through a generator in one call where the identity loss is on: InstanceNorm works on each
-picture alone, so a joint batch gives what separate calls give, with fewer kernels.
+All that is known goes through a generator in one call: InstanceNorm works on each picture alone, so a joint batch gives
+what separate calls give, with fewer kernels. Three calls do: one of G, one of F that takes G's result along, one of G.
 """
 
 from dataclasses import dataclass
@@ -57,19 +57,20 @@ def generator_terms(networks: Networks, synthetic: Tensor, real: Tensor, weights
 
     synthetic, real: float (b, 3, h, w) in [-1, 1], equal shapes. Discriminators should be frozen by the caller.
     """
-    count = synthetic.shape[0]
     terms: dict[str, Tensor] = {}
+    identity = weights.identity_ratio > 0 and weights.cycle > 0
     identity_total: Tensor | float = 0.0
-    if weights.identity_ratio > 0 and weights.cycle > 0:
-        fake_real, same_real = networks.to_real(torch.cat([synthetic, real])).split(count)
-        fake_synthetic, same_synthetic = networks.to_synthetic(torch.cat([real, synthetic])).split(count)
-        terms["identity_real"] = functional.l1_loss(same_real, real)
-        terms["identity_synthetic"] = functional.l1_loss(same_synthetic, synthetic)
+    fake_real, *same_real = _jointly(networks.to_real, synthetic, *([real] if identity else []))
+    fake_synthetic, back_synthetic, *same_synthetic = _jointly(
+        networks.to_synthetic, real, fake_real, *([synthetic] if identity else [])
+    )
+    back_real = networks.to_real(fake_synthetic)
+    if identity:
+        terms["identity_real"] = functional.l1_loss(same_real[0], real)
+        terms["identity_synthetic"] = functional.l1_loss(same_synthetic[0], synthetic)
         identity_total = terms["identity_real"] + terms["identity_synthetic"]
-    else:
-        fake_real, fake_synthetic = networks.to_real(synthetic), networks.to_synthetic(real)
-    terms["cycle_synthetic"] = functional.l1_loss(networks.to_synthetic(fake_real), synthetic)
-    terms["cycle_real"] = functional.l1_loss(networks.to_real(fake_synthetic), real)
+    terms["cycle_synthetic"] = functional.l1_loss(back_synthetic, synthetic)
+    terms["cycle_real"] = functional.l1_loss(back_real, real)
     terms["adversarial_real"] = lsgan_loss(networks.judge_real(fake_real), 1.0)
     terms["adversarial_synthetic"] = lsgan_loss(networks.judge_synthetic(fake_synthetic), 1.0)
     total = (
@@ -89,3 +90,8 @@ def discriminator_loss(judge: nn.Module, genuine: Tensor, translated: Tensor) ->
     """
     on_genuine, on_translated = judge(torch.cat([genuine, translated])).split(genuine.shape[0])
     return 0.5 * (lsgan_loss(on_genuine, 1.0) + lsgan_loss(on_translated, 0.0))
+
+
+def _jointly(network: nn.Module, *pictures: Tensor) -> list[Tensor]:
+    """What the network makes of each of the batches, computed as one."""
+    return list(network(torch.cat(pictures)).split([len(batch) for batch in pictures]))

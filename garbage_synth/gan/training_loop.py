@@ -26,6 +26,7 @@ from garbage_synth.gan.generator_file import Direction, GeneratorCard, generator
 from garbage_synth.gan.networks import GeneratorSpec
 from garbage_synth.gan.pixels import sample_grid
 from garbage_synth.gan.schedule import Length, learning_rate
+from garbage_synth.gan.team import Team
 
 __all__ = ["Recorder", "TrainingPlan", "TrainingResult", "train"]
 
@@ -36,7 +37,8 @@ _LONG_HOURS = 24.0
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """One training. crop_px: side of the crops; batch: pairs per step; resize_short_px: noted in the generators."""
+    """One training. crop_px: side of the crops; batch: pairs per step and process of the team; resize_short_px: noted
+    in the generators."""
 
     spec: GeneratorSpec
     config: GanConfig
@@ -94,8 +96,10 @@ def train(
 
     shown = [centre_crops(domain, crop=plan.crop_px, count=config.sample_count) for domain in (synthetic, real)]
     steps = range(first, length.stop_step)
+    team = placement.team
     on_gpu = placement.device.type == "cuda"
-    batches = stream_batches(stream(synthetic), stream(real), steps, threads=config.decode_threads, pin_memory=on_gpu)
+    own = range(first * team.size + team.rank, length.stop_step * team.size, team.size)  # this process's batches
+    batches = stream_batches(stream(synthetic), stream(real), own, threads=config.decode_threads, pin_memory=on_gpu)
 
     pace = _Pace(plan, first, recorder, progress)
     window = _Window()
@@ -113,16 +117,19 @@ def train(
             pace.tick(done)
 
             # Reading a loss waits for the GPU, therefore once per window there; on a CPU every step is looked at.
-            if done % config.log_every_steps == 0 or last:
-                means = window.close()
+            logs = done % config.log_every_steps == 0 or last
+            if logs:
+                means = window.close(team)
                 _refuse_nonsense(means, gan, done, plan)
                 last_metrics = means
                 recorder.metrics(done, {**means, "learning_rate": rate, "pairs_per_s": pace.pairs_per_s(done)})
             elif not on_gpu:
                 _refuse_nonsense(window.latest(), gan, done, plan)
-            if done % config.sample_every_steps == 0 or last:
+            if team.leads and (done % config.sample_every_steps == 0 or last):
                 recorder.samples(done, sample_grid(gan.samples(*shown)))
             due = time.monotonic() - saved_at > 60 * config.checkpoint_every_minutes
+            if team.size > 1:  # all must save at one step: the leader's clock counts, and is asked now and then
+                due = logs and team.tell(due)
             if due or done % config.checkpoint_every_steps == 0 or last:
                 _refuse_nonsense({}, gan, done, plan)
                 _save(gan, plan, folder, done)
@@ -149,9 +156,11 @@ class _Window:
     def latest(self) -> dict[str, float]:
         return _to_numbers(self._latest)
 
-    def close(self) -> dict[str, float]:
-        """The means; a new window begins."""
-        means = {name: total / self._count for name, total in _to_numbers(self._sums).items()}
+    def close(self, team: Team) -> dict[str, float]:
+        """The means, over the team too; a new window begins."""
+        sums = {name: total.clone() for name, total in self._sums.items()}
+        team.average(list(sums.values()))
+        means = {name: total / self._count for name, total in _to_numbers(sums).items()}
         self._sums, self._count = {}, 0
         return means
 
@@ -178,7 +187,8 @@ class _Pace:
     def pairs_per_s(self, done: int) -> float:
         """Pairs per second since the last call."""
         now = time.perf_counter()
-        pace = self._plan.batch * (done - self._logged_step) / max(now - self._logged_at, 1e-9)
+        pairs = self._plan.batch * self._plan.placement.team.size * (done - self._logged_step)
+        pace = pairs / max(now - self._logged_at, 1e-9)
         self._logged_at, self._logged_step = now, done
         return round(pace, 4)
 
@@ -246,6 +256,8 @@ def _save(gan: CycleGan, plan: TrainingPlan, folder: Path, step: int) -> None:
         "precision": plan.placement.precision,
         "gan": gan.state(),
     }
+    if not plan.placement.team.leads:
+        return
     save_checkpoint(folder, state)
     members: dict[Direction, str] = dict(zip(get_args(Direction), ("to_real", "to_synthetic"), strict=True))
     for direction, name in members.items():

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from garbage_synth.gan.checkpoint import checkpoint_steps
 from garbage_synth.gan.cycle_gan import Placement
 from garbage_synth.gan.data import Domain
 from garbage_synth.gan.device import (
+    choose_acceleration,
     choose_device,
     choose_precision,
     computing_threads,
@@ -30,7 +32,9 @@ from garbage_synth.gan.networks import (
     SIDE_MULTIPLE,
     GeneratorSpec,
 )
+from garbage_synth.gan.probe import graphs_fail
 from garbage_synth.gan.schedule import resolve_length
+from garbage_synth.gan.team import joined_team, local_device
 from garbage_synth.gan.training_loop import TrainingPlan, TrainingResult, train
 from garbage_synth.io.atomic import write_bytes, write_text
 from garbage_synth.io.dataset import read_dataset, split_files
@@ -49,6 +53,7 @@ _METRICS_FILE = "metrics.jsonl"
 # Settings that change what is seen of a training, not what comes out of it: not part of its identity.
 _WATCHING = frozenset(
     {
+        "accelerate",
         "cache_gb",
         "checkpoint_every_minutes",
         "checkpoint_every_steps",
@@ -90,7 +95,8 @@ def train_gan(
     call; resuming with the same total gives what an uninterrupted run gives. crop: side of the random crops in pixels,
     a multiple of 4 from 32. resize: "short:P" brings the shorter side of every picture to P pixels first; refine will
     do the same. generator: resnet9 or resnet6. batch: pairs per step. device: auto, cpu, cuda or cuda:<index>.
-    precision: auto, fp32 or bf16.
+    precision: auto, fp32 or bf16. Started by torchrun, its processes train one CycleGAN, each with `batch` pairs a step
+    on its own GPU (or on the CPU).
 
     The run folder: generator_synthetic_to_real.safetensors and generator_real_to_synthetic.safetensors, their averages
     beside them as *_ema.safetensors, checkpoint.pt, metrics.jsonl, samples/, config.yaml.
@@ -98,13 +104,16 @@ def train_gan(
     Raises InputError for wrong values, fewer than 2 pictures in a domain or a picture that cannot be read (all are
     read before the training begins), GarbageSynthError where the training breaks or memory runs out.
     """
-    progress = progress or NullProgress()
+    chosen = choose_device(local_device(device))
+    team = joined_team(chosen)
+    progress = progress if progress and team.leads else NullProgress()
     config = config or GanConfig()
     spec = _spec(generator, config)
     _check_numbers(crop, batch, steps, epochs, stop_after)
     short_px = parse_resize(resize)
-    chosen = choose_device(device)
-    placement = Placement(chosen, choose_precision(precision, chosen))
+    placement = Placement(
+        chosen, choose_precision(precision, chosen), choose_acceleration(config.accelerate, chosen), team
+    )
     paths = {"synthetic": _pictures(synthetic, "synthetic"), "real": _pictures(real, "real")}
     if synthetic.resolve() == real.resolve():
         raise InputError(f"synthetic and real are the same folder, {real}; there is nothing to learn between them")
@@ -114,6 +123,7 @@ def train_gan(
         "config": {key: value for key, value in config.model_dump(mode="json").items() if key not in _WATCHING},
         "crop": crop,
         "generator": generator,
+        **({"processes": team.size} if team.size > 1 else {}),
         "precision": precision,
         "real": fingerprint(paths["real"]),
         "resize": short_px,
@@ -132,16 +142,20 @@ def train_gan(
             dry_run=only_look,
         )
 
-    output = opened(only_look=True)
-    earlier = checkpoint_steps(out) if output.resuming or output.finished else None
-    per_epoch = -(-max(len(members) for members in paths.values()) // batch)
+    found = None
+    if team.leads:
+        output = opened(only_look=True)
+        steps_made = checkpoint_steps(out) if output.resuming or output.finished else None
+        found = steps_made, output.numbers if output.finished else None
+    earlier, finished = team.tell(found)
+    per_epoch = -(-max(len(members) for members in paths.values()) // (batch * team.size))
     length = resolve_length(
         epochs=epochs, steps=steps, stop_after=stop_after, steps_per_epoch=per_epoch, earlier=earlier
     )
-    if output.finished and earlier is not None and earlier == (length.total_steps, length.total_steps):
-        return StageSummary("train-gan", out, output.numbers, open_file=_newest_sample(out))
+    if finished is not None and earlier == (length.total_steps, length.total_steps):
+        return StageSummary("train-gan", out, finished, open_file=_newest_sample(out))
 
-    recorder = _RunRecorder(out, progress)
+    recorder = _RunRecorder(out if team.leads else None, progress)
     for name, members in paths.items():
         if len(members) < _FEW_IMAGES:
             recorder.warn(f"the {name} domain has {len(members)} pictures; a CycleGAN wants at least {_FEW_IMAGES}")
@@ -159,9 +173,15 @@ def train_gan(
     if dry_run:
         return StageSummary("train-gan", out, numbers, tuple(recorder.warnings))
 
-    output = opened(only_look=False)
-    output.begin()  # also where a finished run is made longer
-    write_text(out / "config.yaml", dump_config(config))
+    if team.leads:
+        output = opened(only_look=False)
+        output.begin()  # also where a finished run is made longer
+        write_text(out / "config.yaml", dump_config(config))
+    team.tell(None)  # the folder is ready for all
+    reason = graphs_fail(placement) if placement.graphed else None
+    if reason:
+        recorder.warn(f"steps are started one by one, since CUDA graphs cannot be used here: {reason}")
+        placement = replace(placement, acceleration="none")
     plan = TrainingPlan(
         spec=spec,
         config=config,
@@ -177,6 +197,8 @@ def train_gan(
         progress.message(_intent(plan, paths))
         result = _train(plan, domains, out, recorder, progress)
     numbers |= {"losses": dict(result.metrics), "seconds_per_step": result.seconds_per_step, "steps": result.steps}
+    if not team.leads:
+        return StageSummary("train-gan", out, numbers)
     if result.steps < result.total_steps:
         progress.message(f"stopped after {result.steps:,} of {result.total_steps:,} steps; --resume goes on")
     else:
@@ -187,22 +209,26 @@ def train_gan(
 class _RunRecorder:
     """Writes metrics and samples into the run folder, hands warnings on and remembers them."""
 
-    def __init__(self, out: Path, progress: Progress) -> None:
-        self._out = out
+    def __init__(self, out: Path | None, progress: Progress) -> None:
+        self._out = out  # None: a process of a team that does not lead; what it has to tell, the leader tells
         self._progress = progress
         self.warnings: list[str] = []
 
     def resumed(self, step: int) -> None:
+        if self._out is None:
+            return
         keep_records(self._out / _METRICS_FILE, key="step", up_to=step)
         for path in (self._out / "samples").glob("step_*.png"):
             if path.stem > _sample_stem(step):
                 path.unlink()
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        append_record(self._out / _METRICS_FILE, {"step": step, **values})
+        if self._out is not None:
+            append_record(self._out / _METRICS_FILE, {"step": step, **values})
 
     def samples(self, step: int, grid_rgb: NDArray[np.uint8]) -> None:
-        write_bytes(self._out / "samples" / f"{_sample_stem(step)}.png", encode_png(grid_rgb))
+        if self._out is not None:
+            write_bytes(self._out / "samples" / f"{_sample_stem(step)}.png", encode_png(grid_rgb))
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)
@@ -293,9 +319,11 @@ def _read_domains(
 def _intent(plan: TrainingPlan, paths: Mapping[str, Sequence[Path]]) -> str:
     epochs = plan.length.total_steps / plan.length.steps_per_epoch
     where = describe(plan.placement.device, plan.placement.precision)
+    team = plan.placement.team
+    others = f", in {team.size} processes of {plan.batch} pairs a step each" if team.size > 1 else ""
     return (
         f"training {plan.spec.name} on {len(paths['synthetic'])} synthetic and {len(paths['real'])} real pictures for "
-        f"{plan.length.total_steps:,} steps ({epochs:.3g} epochs) on {where}; "
+        f"{plan.length.total_steps:,} steps ({epochs:.3g} epochs) on {where}{others}; "
         "how long it takes is told after the first steps"
     )
 

@@ -1,0 +1,41 @@
+"""Do recorded steps do on this machine what plain ones do? Tried on small networks before a training relies on it."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from garbage_synth.config.gan import GanConfig
+from garbage_synth.gan.cycle_gan import CycleGan, Placement
+from garbage_synth.gan.networks import GeneratorSpec
+
+__all__ = ["graphs_fail"]
+
+_STEPS = 8
+_SIDE_PX = 64
+_LARGEST_DIFFERENCE = 0.05
+
+
+def graphs_fail(placement: Placement) -> str | None:
+    """Why steps replayed from CUDA graphs cannot be used at this placement, None where they can."""
+    try:
+        recorded, plain = (_losses(replace(placement, acceleration=name)) for name in ("graph", "none"))
+    except RuntimeError as error:
+        return " ".join(str(error).split())[:200]
+    difference = float((recorded - plain).abs().max())
+    if not difference < _LARGEST_DIFFERENCE:  # also where it is not a number
+        return f"the losses of a recorded step differ from those of a plain one by {difference:.2g}"
+    return None
+
+
+def _losses(placement: Placement) -> Tensor:
+    """Every loss of some steps of a small CycleGAN."""
+    config = GanConfig(base_channels=8, discriminator_channels=8, pool_size=2)
+    gan = CycleGan(GeneratorSpec("resnet6", config.base_channels), config, placement, seed=0)
+    rng = torch.Generator().manual_seed(0)
+    rows = []
+    for step in range(_STEPS):
+        pair = torch.randint(0, 256, (2, 1, 3, _SIDE_PX, _SIDE_PX), dtype=torch.uint8, generator=rng)
+        losses = gan.step(pair[0], pair[1], index=step, learning_rate=config.learning_rate / (1 + step))
+        rows.append(torch.stack([losses[name].float() for name in sorted(losses)]).cpu())
+    return torch.stack(rows)

@@ -1,0 +1,97 @@
+"""Recording and probing of CUDA graphs, the graph itself replaced: there is no GPU in the tests."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from garbage_synth.gan import probe
+from garbage_synth.gan.cycle_gan import CycleGan, Placement
+from garbage_synth.gan.graphs import GraphedStep
+from garbage_synth.gan.probe import graphs_fail
+
+CPU = Placement(torch.device("cpu"), "fp32")
+
+
+class FakeGraph:
+    """What a CUDA graph does, as far as its user sees: computes again from the tensors it was recorded on."""
+
+    recorded: list["FakeGraph"]
+    again: Callable[[], None]
+
+    def replay(self) -> None:
+        self.again()
+
+
+@pytest.fixture
+def fake_graphs(monkeypatch: pytest.MonkeyPatch) -> list[FakeGraph]:
+    graphs: list[FakeGraph] = []
+
+    def made() -> FakeGraph:
+        graphs.append(FakeGraph())
+        return graphs[-1]
+
+    @contextmanager
+    def graph(_: FakeGraph) -> Iterator[None]:
+        yield
+
+    class FakeStream:
+        def wait_stream(self, _: Any) -> None: ...
+
+    @contextmanager
+    def stream(_: FakeStream) -> Iterator[None]:
+        yield
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", made)
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda _: FakeStream())
+    monkeypatch.setattr(torch.cuda, "stream", stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: FakeStream())
+    return graphs
+
+
+def test_step_is_recorded_once_after_three_plain_calls_and_its_results_may_be_kept(
+    fake_graphs: list[FakeGraph],
+) -> None:
+    calls = 0
+
+    def step(x: Tensor) -> dict[str, Tensor]:
+        nonlocal calls
+        calls += 1
+        result = x * 2
+        if fake_graphs:
+            fake_graphs[0].again = lambda: result.copy_(x * 2) and None  # type: ignore[func-returns-value]
+        return {"doubled": result}
+
+    graphed = GraphedStep(step, torch.device("cpu"))
+    kept = [graphed(torch.tensor([float(number)]))["doubled"] for number in range(6)]
+    assert [value.item() for value in kept] == [0, 2, 4, 6, 8, 10]
+    assert calls == 4
+    assert len(fake_graphs) == 1
+
+
+def test_probe_trusts_graphs_that_agree_and_names_what_is_wrong_with_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Placement, "graphed", False)
+    assert graphs_fail(CPU) is None
+
+    whole = probe.CycleGan.step
+    monkeypatch.setattr(
+        CycleGan,
+        "step",
+        lambda self, *args, **rest: {
+            name: loss + (0.1 if self._placement.acceleration == "graph" else 0.0)
+            for name, loss in whole(self, *args, **rest).items()
+        },
+    )
+    reason = graphs_fail(CPU)
+    assert reason is not None
+    assert "differ" in reason
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(CycleGan, "step", broken)
+    assert graphs_fail(CPU) == "operation not permitted when stream is capturing"
