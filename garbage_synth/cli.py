@@ -193,7 +193,13 @@ def train_gan(
         str | None,
         typer.Option(metavar="short:P", help="First scale the short side to P pixels.", show_default=False),
     ] = None,
-    generator: Annotated[str, typer.Option(metavar="resnet9|resnet6", help="Generator network.")] = "resnet9",
+    generator: Annotated[
+        str,
+        typer.Option(
+            metavar="resnet9|resnet6|warp|warp6",
+            help="Generator network; warp and warp6 deform the picture, add to it and carry its labels along.",
+        ),
+    ] = "resnet9",
     batch: Annotated[int, typer.Option(help="Pairs per step.")] = 1,
     device: Device = "auto",
     precision: Precision = "auto",

@@ -18,6 +18,12 @@ class GanConfig(StageConfig):
     discriminator_channels: int = Field(
         64, ge=1, le=512, description="channels of a discriminator's first layer; the paper: 64"
     )
+    warp_max_px: float = Field(
+        4.0,
+        ge=0,
+        lt=8,
+        description="generators warp and warp6: how far a pixel may be moved along each axis, pixels; 0 = not at all",
+    )
     init_std: float = Field(
         0.02, gt=0, le=1, description="standard deviation of the initial weights; biases begin at 0"
     )

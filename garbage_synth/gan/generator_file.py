@@ -12,7 +12,8 @@ from torch import nn
 
 from garbage_synth.errors import InputError
 from garbage_synth.gan.files import replacing
-from garbage_synth.gan.networks import GENERATOR_BLOCKS, GeneratorName, GeneratorSpec, ResnetGenerator
+from garbage_synth.gan.networks import GENERATOR_BLOCKS, Generator, GeneratorName, GeneratorSpec
+from garbage_synth.gan.warp import PITCH_PX
 
 __all__ = [
     "Direction",
@@ -35,7 +36,8 @@ class GeneratorCard:
     """What is known of a generator file.
 
     resize_short_px: the shorter side that pictures had in training, which refine applies too; None = native scale.
-    steps: training steps behind the weights. averaged: they are the moving average, not the last step's.
+    steps: training steps behind the weights. averaged: they are the moving average, not the last step's. warp_max_px:
+    see GeneratorSpec; files that do not say are older than the generators that have it.
     """
 
     generator: GeneratorName
@@ -45,11 +47,12 @@ class GeneratorCard:
     crop_px: int
     steps: int
     averaged: bool
+    warp_max_px: float = 0.0
 
     @property
     def spec(self) -> GeneratorSpec:
         """The shape of the network."""
-        return GeneratorSpec(self.generator, self.base_channels)
+        return GeneratorSpec(self.generator, self.base_channels, self.warp_max_px)
 
 
 def generator_file_name(direction: Direction, variant: Literal["", "ema", "best_ema"] = "") -> str:
@@ -102,7 +105,7 @@ def read_card(path: Path) -> GeneratorCard:
         raise InputError(f"generator {path} has metadata this program cannot use: {error!r}") from error
 
 
-def load_generator(path: Path) -> tuple[ResnetGenerator, GeneratorCard]:
+def load_generator(path: Path) -> tuple[Generator, GeneratorCard]:
     """The network of a generator file on the CPU in float32 (also where stored in half precision), and its card.
 
     Raises InputError where the file is damaged, foreign, or its weights do not fit its card.
@@ -129,6 +132,8 @@ def _parse_card(fields: dict[str, Any]) -> GeneratorCard:
         raise ValueError(f"unknown generator {card.generator!r} or direction {card.direction!r}")
     if not 1 <= card.base_channels <= 512 or (card.resize_short_px is not None and card.resize_short_px < 1):
         raise ValueError(f"base_channels {card.base_channels} or resize_short_px {card.resize_short_px} out of range")
+    if not 0 <= card.warp_max_px < PITCH_PX / 4:
+        raise ValueError(f"warp_max_px {card.warp_max_px} out of range")
     return card
 
 

@@ -3,6 +3,8 @@
 Notation of the paper: c7s1-k is a 7x7 convolution, dk a 3x3 one of stride 2, Rk a residual block of two 3x3, uk a
 transposed 3x3 of stride 2, Ck a 4x4 convolution of the discriminator. InstanceNorm has no parameters and no running
 statistics, therefore train() and eval() give the same output.
+
+Beside them stand generators that are the identity from the start and learn what to change (`WarpGenerator`).
 """
 
 import math
@@ -12,23 +14,31 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from garbage_synth.gan.warp import PITCH_PX, displacement_of, warp
+
 __all__ = [
     "DISCRIMINATOR_MIN_SIDE",
     "GENERATOR_BLOCKS",
     "GENERATOR_MIN_SIDE",
     "SIDE_MULTIPLE",
+    "WARP_GENERATORS",
+    "Generator",
     "GeneratorName",
     "GeneratorSpec",
     "PatchDiscriminator",
     "ResnetGenerator",
+    "WarpGenerator",
     "count_parameters",
     "init_weights",
 ]
 
-GeneratorName = Literal["resnet9", "resnet6"]
+GeneratorName = Literal["resnet9", "resnet6", "warp", "warp6"]
 
-GENERATOR_BLOCKS: dict[GeneratorName, int] = {"resnet9": 9, "resnet6": 6}
+GENERATOR_BLOCKS: dict[GeneratorName, int] = {"resnet9": 9, "resnet6": 6, "warp": 9, "warp6": 6}
 """Residual blocks of each generator: the paper takes 9 from 256x256 pixels, 6 below."""
+
+WARP_GENERATORS: frozenset[GeneratorName] = frozenset({"warp", "warp6"})
+"""Those that deform the picture they are given and add to it, see `WarpGenerator`."""
 
 SIDE_MULTIPLE = 4
 """A generator halves its picture twice, so sides must be multiples of this to come back at the same size."""
@@ -42,46 +52,109 @@ DISCRIMINATOR_MIN_SIDE = 32
 
 @dataclass(frozen=True, slots=True)
 class GeneratorSpec:
-    """What decides the shape of a generator. base_channels: channels at full resolution (the paper: 64)."""
+    """What decides the shape of a generator.
+
+    base_channels: channels at full resolution (the paper: 64). warp_max_px: how far one of WARP_GENERATORS may move a
+    pixel along each axis, from 0 (not at all) to below 8; the others do not look at it.
+    """
 
     name: GeneratorName = "resnet9"
     base_channels: int = 64
+    warp_max_px: float = 0.0
 
-    def build(self) -> "ResnetGenerator":
+    def build(self) -> "Generator":
         """A new generator of this shape, its weights not yet those of the paper (see `init_weights`)."""
-        return ResnetGenerator(GENERATOR_BLOCKS[self.name], self.base_channels)
+        blocks = GENERATOR_BLOCKS[self.name]
+        if self.name in WARP_GENERATORS:
+            return WarpGenerator(blocks, self.base_channels, self.warp_max_px)
+        return ResnetGenerator(blocks, self.base_channels)
 
 
-class ResnetGenerator(nn.Module):
-    """c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-3, tanh.
+class Generator(nn.Module):
+    """A network that translates pictures.
 
-    forward: float (b, 3, h, w) in [-1, 1] -> float32 (b, 3, h, w) in [-1, 1]; h and w multiples of 4, at least 8.
+    forward: float (b, 3, h, w) in [-1, 1] -> float32 (b, 3, h, w), nominally in [-1, 1]; h and w multiples of 4, at
+    least 8.
     """
-
-    def __init__(self, blocks: int, base_channels: int = 64) -> None:
-        super().__init__()
-        c = base_channels
-        self.body = nn.Sequential(
-            nn.ReflectionPad2d(3),
-            nn.Conv2d(3, c, 7),
-            *_norm_relu(c),
-            nn.Conv2d(c, 2 * c, 3, stride=2, padding=1),
-            *_norm_relu(2 * c),
-            nn.Conv2d(2 * c, 4 * c, 3, stride=2, padding=1),
-            *_norm_relu(4 * c),
-            *(_ResidualBlock(4 * c) for _ in range(blocks)),
-            nn.ConvTranspose2d(4 * c, 2 * c, 3, stride=2, padding=1, output_padding=1),
-            *_norm_relu(2 * c),
-            nn.ConvTranspose2d(2 * c, c, 3, stride=2, padding=1, output_padding=1),
-            *_norm_relu(c),
-            nn.ReflectionPad2d(3),
-            nn.Conv2d(c, 3, 7),
-        )
 
     def forward(self, image: Tensor) -> Tensor:
         """The translated pictures."""
+        return self.with_displacement(image)[0]
+
+    def with_displacement(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The translated pictures, and the displacement that things in them underwent.
+
+        The displacement u is float32 (b, 2, h, w), (right, down) in pixels: what is at p now was at p + u(p). None for
+        a generator that does not tell.
+        """
+        raise NotImplementedError
+
+
+class ResnetGenerator(Generator):
+    """c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-3, tanh: the paper's. Values in [-1, 1]."""
+
+    def __init__(self, blocks: int, base_channels: int = 64) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *_encoder(blocks, base_channels), *_decoder(base_channels), nn.Conv2d(base_channels, 3, 7)
+        )
+
+    def with_displacement(self, image: Tensor) -> tuple[Tensor, None]:
+        """The translated pictures."""
         # tanh in float32: bfloat16 has steps of half a gray level near white
-        return torch.tanh(self.body(image).float())
+        return torch.tanh(self.body(image).float()), None
+
+
+class WarpGenerator(Generator):
+    """G(x) = W(x; u) + r: the picture deformed by a smooth displacement u, and a residual r added to it.
+
+    Both come from the features of the paper's network after its residual blocks. r = 2 tanh(a / 2), a by u128, u64,
+    c7s1-3: in (-2, 2), so that every colour can become every other, and of slope 1 at 0. u is the cubic B-spline of a
+    grid of control points 32 pixels apart (see `gan.warp`), each within [-warp_max_px, warp_max_px]; as warp_max_px is
+    below a quarter of 32, the deformation cannot fold, and boxes and outlines may follow it exactly. With warp_max_px 0
+    there is no u and G(x) = x + r. The last layers of r and of the grid begin at zero: a new generator (after
+    `init_weights`) is the identity.
+
+    forward: values in (-3, 3), near [-1, 1] once trained. They are not clamped, as training needs the gradient there;
+    `to_levels` clamps.
+    """
+
+    def __init__(self, blocks: int, base_channels: int = 64, warp_max_px: float = 4.0) -> None:
+        super().__init__()
+        if not 0 <= warp_max_px < PITCH_PX / 4:
+            raise ValueError(f"warp_max_px {warp_max_px} must be from 0 to below {PITCH_PX // 4}")
+        c = base_channels
+        self.warp_max_px = warp_max_px
+        self.trunk = nn.Sequential(*_encoder(blocks, c))
+        self.residual_head = nn.Sequential(*_decoder(c), _ZeroConv2d(c, 3, 7))
+        self.grid_head: nn.Sequential | None = None
+        if warp_max_px > 0:
+            self.grid_head = nn.Sequential(
+                nn.Conv2d(4 * c, c, 3, padding=1),
+                *_norm_relu(c),
+                nn.AvgPool2d(PITCH_PX // SIDE_MULTIPLE, ceil_mode=True),
+                _ZeroConv2d(c, 2, 1),
+            )
+
+    def with_displacement(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The translated pictures and u; None instead of u where warp_max_px is 0."""
+        features = self.trunk(image)
+        grid = self.grid(features)
+        u = None if grid is None else displacement_of(grid, (image.shape[2], image.shape[3]))
+        return self.compose(image, u, self.residual_head(features)), u
+
+    def grid(self, features: Tensor) -> Tensor | None:
+        """Control points float32 (b, 2, ceil(h / 32), ceil(w / 32)) in pixels, of the trunk's (b, 4c, h/4, w/4)."""
+        if self.grid_head is None:
+            return None
+        return self.warp_max_px * torch.tanh(self.grid_head(features).float())
+
+    @staticmethod
+    def compose(image: Tensor, u: Tensor | None, head: Tensor, above: int = 0) -> Tensor:
+        """The translated pictures or rows of them, of u (b, 2, h, w), the residual head's output (b, 3, h, w) and the
+        picture; above: how many more rows of the picture are given above them (see `warp`)."""
+        moved = image.float() if u is None else warp(image, u, above)
+        return moved + 2 * torch.tanh(head.float() / 2)
 
 
 class PatchDiscriminator(nn.Module):
@@ -134,6 +207,35 @@ class _ResidualBlock(nn.Module):
         return result
 
 
+class _ZeroConv2d(nn.Conv2d):
+    """A convolution whose weights begin at zero, as its biases do."""
+
+
+def _encoder(blocks: int, c: int) -> tuple[nn.Module, ...]:
+    """c7s1-64, d128, d256, R256 x blocks, where c stands for 64."""
+    return (
+        nn.ReflectionPad2d(3),
+        nn.Conv2d(3, c, 7),
+        *_norm_relu(c),
+        nn.Conv2d(c, 2 * c, 3, stride=2, padding=1),
+        *_norm_relu(2 * c),
+        nn.Conv2d(2 * c, 4 * c, 3, stride=2, padding=1),
+        *_norm_relu(4 * c),
+        *(_ResidualBlock(4 * c) for _ in range(blocks)),
+    )
+
+
+def _decoder(c: int) -> tuple[nn.Module, ...]:
+    """u128, u64 and the mirrored border of the c7s1-3 that follows."""
+    return (
+        nn.ConvTranspose2d(4 * c, 2 * c, 3, stride=2, padding=1, output_padding=1),
+        *_norm_relu(2 * c),
+        nn.ConvTranspose2d(2 * c, c, 3, stride=2, padding=1, output_padding=1),
+        *_norm_relu(c),
+        nn.ReflectionPad2d(3),
+    )
+
+
 def _norm_relu(channels: int) -> tuple[nn.Module, nn.Module]:
     return nn.InstanceNorm2d(channels), nn.ReLU(inplace=True)
 
@@ -141,14 +243,16 @@ def _norm_relu(channels: int) -> tuple[nn.Module, nn.Module]:
 def init_weights(network: nn.Module, generator: torch.Generator, std: float = 0.02) -> None:
     """Set every weight to N(0, std) and every bias to 0, in place; the paper's initialisation (section 7.1).
 
-    generator: a CPU generator, so that the weights of a seed are the same on every device.
+    The last layers of a WarpGenerator begin at 0 altogether. generator: a CPU generator, so that the weights of a seed
+    are the same on every device.
     """
     with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if name.endswith("bias"):
-                parameter.zero_()
-            else:
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)
+        for module in network.modules():
+            for name, parameter in module.named_parameters(recurse=False):
+                if name == "bias" or isinstance(module, _ZeroConv2d):
+                    parameter.zero_()
+                else:
+                    parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)
 
 
 def count_parameters(network: nn.Module) -> int:

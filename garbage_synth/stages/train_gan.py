@@ -30,6 +30,7 @@ from garbage_synth.gan.networks import (
     DISCRIMINATOR_MIN_SIDE,
     GENERATOR_BLOCKS,
     SIDE_MULTIPLE,
+    WARP_GENERATORS,
     GeneratorSpec,
 )
 from garbage_synth.gan.probe import graphs_fail
@@ -94,9 +95,9 @@ def train_gan(
     shows every picture of the larger domain once. stop_after: write a checkpoint and end after so many steps of this
     call; resuming with the same total gives what an uninterrupted run gives. crop: side of the random crops in pixels,
     a multiple of 4 from 32. resize: "short:P" brings the shorter side of every picture to P pixels first; refine will
-    do the same. generator: resnet9 or resnet6. batch: pairs per step. device: auto, cpu, cuda or cuda:<index>.
-    precision: auto, fp32 or bf16. Started by torchrun, its processes train one CycleGAN, each with `batch` pairs a step
-    on its own GPU (or on the CPU).
+    do the same. generator: resnet9 or resnet6, the paper's; warp or warp6, which deform the picture, add to it and carry
+    its labels along. batch: pairs per step. device: auto, cpu, cuda or cuda:<index>. precision: auto, fp32 or bf16.
+    Started by torchrun, its processes train one CycleGAN, each with `batch` pairs a step on its own GPU or on the CPU.
 
     The run folder: generator_synthetic_to_real.safetensors and generator_real_to_synthetic.safetensors, their averages
     beside them as *_ema.safetensors, checkpoint.pt, metrics.jsonl, samples/, config.yaml.
@@ -238,7 +239,7 @@ class _RunRecorder:
 def _spec(generator: str, config: GanConfig) -> GeneratorSpec:
     if generator not in GENERATOR_BLOCKS:
         raise InputError(f"--generator {generator!r} is unknown; give {' or '.join(GENERATOR_BLOCKS)}")
-    return GeneratorSpec(generator, config.base_channels)
+    return GeneratorSpec(generator, config.base_channels, config.warp_max_px if generator in WARP_GENERATORS else 0.0)
 
 
 def _check_numbers(crop: int, batch: int, steps: int | None, epochs: int | None, stop_after: int | None) -> None:

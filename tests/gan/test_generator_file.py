@@ -16,12 +16,12 @@ from garbage_synth.gan.generator_file import (
     read_card,
     save_generator,
 )
-from garbage_synth.gan.networks import ResnetGenerator, init_weights
+from garbage_synth.gan.networks import Generator, WarpGenerator, init_weights
 
 CARD = GeneratorCard("resnet6", 2, "synthetic-to-real", 286, 64, 1234, True)
 
 
-def network(seed: int = 0) -> ResnetGenerator:
+def network(seed: int = 0) -> Generator:
     built = CARD.spec.build()
     init_weights(built, torch.Generator().manual_seed(seed))
     return built
@@ -57,7 +57,34 @@ def test_file_holds_exactly_the_parameters_in_float32_and_the_config(file: Path)
         "resize_short_px": 286,
         "steps": 1234,
         "version": 1,
+        "warp_max_px": 0.0,
     }
+
+
+def test_warp_generator_survives_the_round_trip(tmp_path: Path) -> None:
+    card = GeneratorCard("warp6", 2, "synthetic-to-real", None, 64, 1, False, warp_max_px=2.5)
+    built = card.spec.build()
+    for parameter in built.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    save_generator(tmp_path / "g.safetensors", built, card)
+    loaded, read = load_generator(tmp_path / "g.safetensors")
+    assert read == card
+    image = torch.rand(1, 3, 40, 36)
+    for got, expected in zip(loaded.with_displacement(image), built.with_displacement(image), strict=True):
+        assert got is not None
+        assert expected is not None
+        assert torch.equal(got, expected)
+    assert isinstance(loaded, WarpGenerator)
+    assert loaded.warp_max_px == 2.5
+
+
+def test_file_from_before_the_warp_generators_still_loads(file: Path, tmp_path: Path) -> None:
+    with safe_open(file, framework="pt") as opened:
+        config = json.loads(opened.metadata()["config"])
+    del config["warp_max_px"]
+    old = tmp_path / "old.safetensors"
+    save_file(load_file(file), old, metadata={"config": json.dumps(config)})
+    assert load_generator(old)[1] == CARD
 
 
 def test_same_network_gives_the_same_bytes_whatever_its_memory_layout(file: Path, tmp_path: Path) -> None:
@@ -120,6 +147,9 @@ def test_files_that_are_no_generators_are_refused_in_one_line(file: Path, tmp_pa
         {"resize_short_px": -4},
         {"surplus": 1},
         {"base_channels": 4},
+        {"warp_max_px": 8},
+        {"warp_max_px": "4"},
+        {"generator": "warp6"},
     ],
 )
 def test_metadata_that_does_not_fit_is_refused(file: Path, tmp_path: Path, change: dict[str, object]) -> None:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from garbage_synth.gan.networks import (
     DISCRIMINATOR_MIN_SIDE,
     GENERATOR_MIN_SIDE,
+    Generator,
     GeneratorName,
     GeneratorSpec,
     PatchDiscriminator,
@@ -18,7 +19,11 @@ def seeded(network: nn.Module) -> nn.Module:
     return network
 
 
-@pytest.mark.parametrize(("name", "count"), [("resnet9", 11_378_179), ("resnet6", 7_837_699)])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    # a residual generator of the same blocks has the layers of the paper's
+    [("resnet9", 11_378_179), ("resnet6", 7_837_699), ("warp", 11_378_179), ("warp6", 7_837_699)],
+)
 def test_generator_has_the_published_number_of_parameters(name: GeneratorName, count: int) -> None:
     with torch.device("meta"):
         assert count_parameters(GeneratorSpec(name).build()) == count
@@ -55,7 +60,8 @@ def test_train_and_eval_mode_give_the_same_output() -> None:
 
 
 def test_networks_hold_nothing_but_parameters() -> None:
-    for network in (GeneratorSpec("resnet9", 2).build(), PatchDiscriminator(2)):
+    warping = GeneratorSpec("warp", 2, 4.0).build()
+    for network in (GeneratorSpec("resnet9", 2).build(), warping, PatchDiscriminator(2)):
         assert list(network.buffers()) == []
         assert set(network.state_dict()) == {name for name, _ in network.named_parameters()}
 
@@ -91,3 +97,81 @@ def test_border_is_mirrored_not_zero_padded() -> None:
     first = nn.Sequential(*list(network.body)[:2])
     features = first(torch.full((1, 3, 12, 12), 0.3))
     assert torch.allclose(features, features[..., :1, :1].expand_as(features), atol=1e-6)
+
+
+@pytest.mark.parametrize("warp_max_px", [0.0, 4.0])
+@pytest.mark.parametrize("size_hw", [(8, 8), (64, 64), (36, 100)])
+def test_new_warp_generator_is_the_identity(warp_max_px: float, size_hw: tuple[int, int]) -> None:
+    network = seeded(GeneratorSpec("warp6", 4, warp_max_px).build())
+    image = torch.rand(2, 3, *size_hw) * 2 - 1
+    assert torch.equal(network(image), image)
+
+
+def test_new_warp_generator_learns_in_its_first_step_where_to_move_and_what_to_add() -> None:
+    network = seeded(GeneratorSpec("warp6", 4, 4.0).build())
+    image = torch.rand(1, 3, 64, 64) * 2 - 1
+    (network(image) - image.roll(1, 3)).abs().mean().backward()  # type: ignore[no-untyped-call]
+    learning = {name for name, own in network.named_parameters() if own.grad is not None and own.grad.any()}
+    assert learning == {
+        f"{head}.{layer}.{own}"
+        for head, layer in (("residual_head", 7), ("grid_head", 4))
+        for own in ("weight", "bias")
+    }
+
+
+def test_generator_without_displacement_has_no_head_for_it() -> None:
+    still, moving = (GeneratorSpec("warp6", 4, px).build() for px in (0.0, 4.0))
+    more = {name for name, _ in moving.named_parameters()} - {name for name, _ in still.named_parameters()}
+    assert more
+    assert all(name.startswith("grid_head.") for name in more)
+    assert still.with_displacement(torch.zeros(1, 3, 16, 16))[1] is None
+
+
+def test_displacement_is_told_in_pixels_and_bounded_also_in_mixed_precision() -> None:
+    network = shaken(4.0)
+    image = torch.rand(2, 3, 68, 36) * 2 - 1
+    picture, u = network.with_displacement(image)
+    assert u is not None
+    assert u.shape == (2, 2, 68, 36)
+    assert 0.5 < u.abs().max() <= 4.0
+    assert torch.equal(picture, network(image))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        picture, mixed = network.with_displacement(image)
+    assert mixed is not None
+    assert picture.dtype == mixed.dtype == torch.float32
+    assert 0 < (mixed - u).abs().max() < 0.5
+
+
+def test_residual_is_free_to_turn_white_into_black_and_keeps_its_slope() -> None:
+    network = seeded(GeneratorSpec("warp6", 4).build())
+    bias = dict(network.named_parameters())["residual_head.7.bias"]
+    white = torch.ones(1, 3, 16, 16)
+    with torch.no_grad():
+        bias.fill_(1e-3)
+        assert torch.allclose(network(white) - white, torch.tensor(1e-3), atol=1e-6)
+        bias.fill_(-20.0)
+        assert torch.allclose(network(white), -white)
+
+
+@pytest.mark.parametrize("name", ["resnet6", "warp6"])
+def test_generators_of_the_paper_tell_no_displacement_and_others_do(name: GeneratorName) -> None:
+    network = GeneratorSpec(name, 2, 4.0).build()
+    picture, u = network.with_displacement(torch.rand(1, 3, 16, 16))
+    assert picture.shape == (1, 3, 16, 16)
+    assert (u is None) == (name == "resnet6")
+
+
+def test_displacement_that_could_fold_is_refused() -> None:
+    for px in (-1.0, 8.0):
+        with pytest.raises(ValueError, match="warp_max_px"):
+            GeneratorSpec("warp6", 2, px).build()
+
+
+def shaken(warp_max_px: float) -> Generator:
+    """A warp generator far from the identity."""
+    network = GeneratorSpec("warp6", 4, warp_max_px).build()
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=rng) * 0.2)
+    return network.requires_grad_(False)
