@@ -95,8 +95,8 @@ def train_gan(
     shows every picture of the larger domain once. stop_after: write a checkpoint and end after so many steps of this
     call; resuming with the same total gives what an uninterrupted run gives. crop: side of the random crops in pixels,
     a multiple of 4 from 32. resize: "short:P" brings the shorter side of every picture to P pixels first; refine will
-    do the same. generator: resnet9 or resnet6, the paper's; warp or warp6, which deform the picture, add to it and carry
-    its labels along. batch: pairs per step. device: auto, cpu, cuda or cuda:<index>. precision: auto, fp32 or bf16.
+    do the same. generator: resnet9 or resnet6, the paper's; warp or warp6, which deform the picture and add to it, and
+    whose labels go along. batch: pairs per step. device: auto, cpu, cuda or cuda:<index>. precision: auto, fp32, bf16.
     Started by torchrun, its processes train one CycleGAN, each with `batch` pairs a step on its own GPU or on the CPU.
 
     The run folder: generator_synthetic_to_real.safetensors and generator_real_to_synthetic.safetensors, their averages
