@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from garbage_synth.errors import ConfigError
 
@@ -22,6 +22,19 @@ class StageConfig(BaseModel):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """What each value of the key `preset` sets, for settings that have such a key."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _start_from_preset(cls, values: Any) -> Any:
+        """What the user gives lies over what the preset says."""
+        name = values.get("preset") if isinstance(values, dict) else None
+        if not isinstance(name, str) or name not in cls.presets:
+            return values
+        given = {
+            key: value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
+            for key, value in values.items()
+        }
+        return merged(cls.presets[name], given)
 
 
 Config = TypeVar("Config", bound=StageConfig)

@@ -1,10 +1,10 @@
 """Settings of the composite stage."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, Field
 
-from garbage_synth.config.base import StageConfig, merged
+from garbage_synth.config.base import StageConfig
 from garbage_synth.config.presets import PRESETS, Preset
 
 __all__ = [
@@ -325,16 +325,3 @@ class CompositeConfig(StageConfig):
     classes: ClassesConfig = ClassesConfig()
 
     presets = PRESETS
-
-    @model_validator(mode="before")
-    @classmethod
-    def _start_from_preset(cls, values: Any) -> Any:
-        """What the user gives lies over what the preset says."""
-        name = values.get("preset") if isinstance(values, dict) else None
-        if not isinstance(name, str) or name not in PRESETS:
-            return values
-        given = {
-            key: value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
-            for key, value in values.items()
-        }
-        return merged(PRESETS[name], given)

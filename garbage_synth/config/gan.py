@@ -1,16 +1,90 @@
-"""Settings of train-gan beyond its flags. The defaults are the recipe of the CycleGAN paper (arXiv 1703.10593)."""
+"""Settings of train-gan beyond its flags: the CycleGAN paper's (arXiv 1703.10593), and what keeps labels true."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
 from garbage_synth.config.base import StageConfig
 
-__all__ = ["GanConfig"]
+__all__ = ["GanConfig", "GanPreset", "LabelConfig"]
+
+GanPreset = Literal["labels", "paper"]
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "labels": {},
+    # the CycleGAN as published
+    "paper": {
+        "labels": {
+            "cycle_item": 0.0,
+            "cycle_edge": 0.0,
+            "structure": 0.0,
+            "new_edges": 0.0,
+            "segmenter": 0.0,
+            "flip": 0.0,
+            "match_occupancy": False,
+        }
+    },
+}
+
+
+class LabelConfig(StageConfig):
+    """What keeps the items of a translated picture where their labels are. A weight of 0 switches its term off.
+
+    All but flip and match_occupancy need masks of the synthetic pictures, and are off without.
+    """
+
+    cycle_item: float = Field(
+        1.0, ge=0, description="how much more an item's pixel counts in the synthetic cycle loss than one of the belt"
+    )
+    cycle_edge: float = Field(2.0, ge=0, description="how much more, on top of it, a pixel of an item's outline counts")
+    edge_px: int = Field(4, ge=1, le=32, description="half width of the band along outlines, pixels")
+    ring_px: int = Field(
+        24, ge=0, le=256, description="width of the ring around items in which shadows may come and go, pixels"
+    )
+    structure: float = Field(
+        2.0,
+        ge=0,
+        description="weight of 1 - local correlation of G(x) with x: outlines stay, light and colour are free",
+    )
+    new_edges: float = Field(2.0, ge=0, description="weight of edges in G(x) on the empty belt that x has not")
+    new_edge_tau: float = Field(
+        0.1, ge=0, le=2, description="how much stronger than in x an edge may be for nothing; 2 = black to white"
+    )
+    segmenter: float = Field(
+        1.0, ge=0, description="weight of a segmentation of G(x) against the masks of x, by a network trained on x"
+    )
+    segmenter_min_dice: float = Field(
+        0.8, ge=0, le=1, description="Dice of that network on x from which on its verdict on G(x) counts"
+    )
+    segmenter_channels: int = Field(16, ge=1, le=256, description="channels of that network at full resolution")
+    segmenter_learning_rate: float = Field(2e-3, gt=0, lt=1, description="Adam's step size for that network")
+    flip: float = Field(1.0, ge=0, description="weight of |G(mirrored x) - mirrored G(x)|")
+    flip_every_steps: int = Field(4, ge=1, description="steps between two with the flip term, which costs another G(x)")
+    match_occupancy: bool = Field(
+        True, description="cut the real picture where it holds about as much of items as the synthetic crop"
+    )
+    match_candidates: int = Field(6, ge=2, le=64, description="cuts of the real picture to choose from")
+
+    @property
+    def needs_masks(self) -> bool:
+        """Whether any term is on that cannot do without masks."""
+        return any((self.cycle_item, self.cycle_edge, self.structure, self.new_edges, self.segmenter))
+
+    @property
+    def real_candidates(self) -> int:
+        """Cuts of each real picture to choose from; 1 = not matched."""
+        return self.match_candidates if self.match_occupancy else 1
 
 
 class GanConfig(StageConfig):
     """How the two generators and the two discriminators are built, trained, watched and saved."""
+
+    preset: GanPreset = Field(
+        "labels",
+        description="where the settings under labels start. paper: all of them off, the CycleGAN as published",
+    )
+    labels: LabelConfig = LabelConfig()
 
     base_channels: int = Field(
         64, ge=1, le=512, description="channels of a generator at full resolution; the paper: 64"
@@ -75,3 +149,5 @@ class GanConfig(StageConfig):
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads that compute; null = one per core; 1 is best for small networks"
     )
+
+    presets = PRESETS

@@ -1,7 +1,8 @@
 """Random crops of two unpaired sets of pictures, the same for a step whoever asks for it and whenever.
 
 Which pictures a step sees, where they are cut and whether they are mirrored follows from (seed, domain, sample index)
-alone. A resumed training therefore needs no more than its step to go on with the very same data.
+alone; matched crops of the real domain follow their synthetic partner too, which is the same sample. A resumed training
+therefore needs no more than its step to go on with the very same data.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -18,32 +19,71 @@ from torch import Tensor
 
 from garbage_synth.core.progress import Progress
 from garbage_synth.core.rng import rng_for
+from garbage_synth.errors import InputError
+from garbage_synth.gan.occupancy import foreground, share_in
 
-__all__ = ["Batch", "CropStream", "Domain", "centre_crops", "random_crop", "stream_batches"]
+__all__ = [
+    "Batch",
+    "CropStream",
+    "Crops",
+    "Cut",
+    "Domain",
+    "ItemLabels",
+    "centre_classes",
+    "centre_crops",
+    "stream_batches",
+]
 
 Reader = Callable[[Path], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Crops of one step, uint8 (b, 3, crop, crop) on the CPU."""
+    """Crops of one step, uint8 (b, 3, crop, crop) on the CPU.
+
+    classes: uint8 (b, crop, crop), cut as `synthetic`: 0 = belt, k = an item of the k-th category; None without labels.
+    """
 
     synthetic: Tensor
     real: Tensor
+    classes: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemLabels:
+    """What lies where in the pictures of a domain.
+
+    names: the categories in the order of their ids. read: path -> class map, uint8 (h, w) of its picture's size,
+    0 = belt, k = an item of names[k - 1].
+    """
+
+    names: tuple[str, ...]
+    read: Reader
 
 
 class Domain:
-    """The pictures of one domain; those that fit into `cache_bytes` stay decoded in memory.
+    """The pictures of one domain; those that fit into `cache_bytes` stay decoded in memory, with their class maps.
 
     read: path -> RGB uint8 (h, w, 3), already at the size it is to be trained at.
     """
 
-    def __init__(self, name: str, paths: Sequence[Path], read: Reader, *, cache_bytes: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        paths: Sequence[Path],
+        read: Reader,
+        *,
+        cache_bytes: int,
+        labels: ItemLabels | None = None,
+    ) -> None:
         self.name = name
         self.paths = tuple(paths)
+        self.labels = labels
         self._read = read
         self._free_bytes = cache_bytes
-        self._cache: dict[int, NDArray[np.uint8]] = {}
+        self._pictures: dict[int, NDArray[np.uint8]] = {}
+        self._classes: dict[int, NDArray[np.uint8]] = {}
+        self._covered: dict[int, NDArray[np.bool_]] = {}
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -51,28 +91,103 @@ class Domain:
 
     def picture(self, index: int) -> NDArray[np.uint8]:
         """Picture `index`, RGB uint8 (h, w, 3). Raises what `read` raises."""
-        cached = self._cache.get(index)
-        if cached is not None:
-            return cached
-        picture = self._read(self.paths[index])
-        with self._lock:
-            if index not in self._cache and picture.nbytes <= self._free_bytes:
-                self._cache[index] = picture
-                self._free_bytes -= picture.nbytes
-        return picture
+        return self._cached(self._pictures, index, self._read)
+
+    def classes(self, index: int) -> NDArray[np.uint8] | None:
+        """The class map of picture `index`, uint8 (h, w), None without labels. Raises what the labels' read raises."""
+        return None if self.labels is None else self._cached(self._classes, index, self.labels.read)
+
+    def covered(self, index: int) -> NDArray[np.bool_]:
+        """Where picture `index` seems to hold items, from its pixels alone (`occupancy.foreground`), always kept."""
+        if index not in self._covered:
+            self._covered[index] = foreground(self.picture(index))
+        return self._covered[index]
 
     def check(self, *, threads: int, progress: Progress) -> list[tuple[int, int]]:
-        """(width, height) of every picture, each decoded once: a bad file is found now, not at midnight."""
+        """(width, height) of every picture, each decoded once: a bad file is found now, not at midnight.
+
+        Raises what the reading raises, and InputError where a class map has not the size of its picture.
+        """
         sizes: list[tuple[int, int]] = []
         with ThreadPoolExecutor(threads) as pool:
             try:
-                for height, width, _ in pool.map(lambda index: self.picture(index).shape, range(len(self))):
+                for height, width in pool.map(self._checked_shape, range(len(self))):
                     sizes.append((width, height))
                     progress.advance()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         return sizes
+
+    def _checked_shape(self, index: int) -> tuple[int, int]:
+        height, width = self.picture(index).shape[:2]
+        classes = self.classes(index)
+        if classes is not None and classes.shape != (height, width):
+            raise InputError(
+                f"{self.paths[index]} is a picture of {width}x{height}, its labels are for "
+                f"{classes.shape[1]}x{classes.shape[0]}; validate the dataset"
+            )
+        return height, width
+
+    def _cached(self, cache: dict[int, NDArray[np.uint8]], index: int, read: Reader) -> NDArray[np.uint8]:
+        cached = cache.get(index)
+        if cached is not None:
+            return cached
+        loaded = read(self.paths[index])
+        with self._lock:
+            if index not in cache and loaded.nbytes <= self._free_bytes:
+                cache[index] = loaded
+                self._free_bytes -= loaded.nbytes
+        return loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where a square crop lies in its picture, and whether it is mirrored left to right."""
+
+    top: int
+    left: int
+    side: int
+    mirrored: bool
+
+    @classmethod
+    def draw(cls, size_hw: Sequence[int], side: int, rng: np.random.Generator, *, flip: bool) -> "Cut":
+        """A random cut of a picture; all places are equally likely."""
+        height, width = (max(length, side) for length in size_hw)
+        top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+        return cls(top, left, side, flip and bool(rng.random() < 0.5))
+
+    @classmethod
+    def centre(cls, size_hw: Sequence[int], side: int) -> "Cut":
+        """The middle of a picture, not mirrored."""
+        height, width = (max(length, side) for length in size_hw)
+        return cls((height - side) // 2, (width - side) // 2, side, False)
+
+    def of(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The square (side, side, ...) of (h, w, ...) at native scale; what is smaller is mirrored at its borders."""
+        filled = _at_least(pixels, self.side)
+        piece = filled[self.top : self.top + self.side, self.left : self.left + self.side]
+        return piece[:, ::-1] if self.mirrored else piece
+
+    def share(self, covered: NDArray[np.bool_], size_hw: Sequence[int]) -> float:
+        """The share of a map of the whole picture, of any resolution, that is set in the cut, without what is mirrored
+        to fill it."""
+        height, width = size_hw
+        bottom, right = min(self.top + self.side, height), min(self.left + self.side, width)
+        return share_in(covered, (self.left / width, self.top / height, right / width, bottom / height))
+
+
+@dataclass(frozen=True, slots=True)
+class Crops:
+    """Crops of one domain: images uint8 (b, 3, crop, crop), classes uint8 (b, crop, crop) or None without labels.
+
+    occupancy: the share of each crop that items cover (0..1), by its labels or, without any, by its looks; empty where
+    it was not asked for.
+    """
+
+    images: Tensor
+    classes: Tensor | None
+    occupancy: tuple[float, ...]
 
 
 class CropStream:
@@ -85,49 +200,78 @@ class CropStream:
         self._flip = flip
         self._seed = seed
 
-    def crops(self, step: int) -> Tensor:
-        """uint8 (batch, 3, crop, crop). Every picture comes once per pass, in an order that changes with each pass."""
-        samples = range(step * self._batch, (step + 1) * self._batch)
-        return torch.stack([_to_tensor(self._sample(sample)) for sample in samples])
+    def crops(
+        self, step: int, *, measured: bool = False, match: Sequence[float] | None = None, candidates: int = 1
+    ) -> Crops:
+        """The crops of a step. Every picture comes once per pass, in an order that changes with each pass.
 
-    def _sample(self, sample: int) -> NDArray[np.uint8]:
+        measured: tell how much of each crop items cover. match: wanted shares, one for each crop: of `candidates` cuts
+        of the picture the one nearest to it is taken.
+        """
+        images, classes, shares = [], [], []
+        for place, sample in enumerate(range(step * self._batch, (step + 1) * self._batch)):
+            index = self._picture_of(sample)
+            picture, labels = self.domain.picture(index), self.domain.classes(index)
+            rng = rng_for(self._seed, "train-gan.crop", self.domain.name, sample)
+            cut = Cut.draw(picture.shape[:2], self._crop, rng, flip=self._flip)
+            if match is not None:
+                others = [Cut.draw(picture.shape[:2], self._crop, rng, flip=self._flip) for _ in range(candidates - 1)]
+                wanted = match[place]
+                cut = min((cut, *others), key=lambda own: abs(self._share(index, own) - wanted))
+            images.append(_to_tensor(cut.of(picture)))
+            if labels is not None:
+                classes.append(torch.from_numpy(np.ascontiguousarray(cut.of(labels))))
+            if measured:
+                shares.append(self._share(index, cut))
+        return Crops(torch.stack(images), torch.stack(classes) if classes else None, tuple(shares))
+
+    def _share(self, index: int, cut: Cut) -> float:
+        """How much of a cut items cover, by its labels or, without any, by its looks (0..1)."""
+        labels = self.domain.classes(index)
+        if labels is not None:
+            return float((cut.of(labels) > 0).mean())
+        return cut.share(self.domain.covered(index), self.domain.picture(index).shape[:2])
+
+    def _picture_of(self, sample: int) -> int:
         epoch, place = divmod(sample, len(self.domain))
         order = rng_for(self._seed, "train-gan.order", self.domain.name, epoch).permutation(len(self.domain))
-        rng = rng_for(self._seed, "train-gan.crop", self.domain.name, sample)
-        return random_crop(self.domain.picture(int(order[place])), self._crop, rng, flip=self._flip)
-
-
-def random_crop(image_rgb: NDArray[np.uint8], crop: int, rng: np.random.Generator, *, flip: bool) -> NDArray[np.uint8]:
-    """A square cut-out (crop, crop, 3) at native scale; a smaller picture is mirrored at its borders first."""
-    image_rgb = _at_least(image_rgb, crop)
-    height, width = image_rgb.shape[:2]
-    top, left = int(rng.integers(height - crop + 1)), int(rng.integers(width - crop + 1))
-    piece = image_rgb[top : top + crop, left : left + crop]
-    return piece[:, ::-1] if flip and rng.random() < 0.5 else piece
+        return int(order[place])
 
 
 def centre_crops(domain: Domain, *, crop: int, count: int) -> Tensor:
     """The middles of up to `count` pictures spread evenly over the domain, uint8 (n, 3, crop, crop): for samples."""
-    indices = np.unique(np.linspace(0, len(domain) - 1, count).round().astype(int))
-    pieces = []
-    for index in indices:
-        image_rgb = _at_least(domain.picture(int(index)), crop)
-        top, left = (image_rgb.shape[0] - crop) // 2, (image_rgb.shape[1] - crop) // 2
-        pieces.append(_to_tensor(image_rgb[top : top + crop, left : left + crop]))
-    return torch.stack(pieces)
+    return torch.stack([_to_tensor(cut.of(domain.picture(index))) for index, cut in _centres(domain, crop, count)])
+
+
+def centre_classes(domain: Domain, *, crop: int, count: int) -> Tensor | None:
+    """The class maps of `centre_crops`, uint8 (n, crop, crop), None without labels."""
+    maps = [(domain.classes(index), cut) for index, cut in _centres(domain, crop, count)]
+    pieces = [torch.from_numpy(np.ascontiguousarray(cut.of(classes))) for classes, cut in maps if classes is not None]
+    return torch.stack(pieces) if pieces else None
 
 
 def stream_batches(
-    synthetic: CropStream, real: CropStream, steps: range, *, threads: int, pin_memory: bool = False
+    synthetic: CropStream,
+    real: CropStream,
+    steps: range,
+    *,
+    threads: int,
+    candidates: int = 1,
+    pin_memory: bool = False,
 ) -> Generator[Batch]:
-    """The batches of `steps` in order, prepared ahead by `threads` threads. pin_memory: for a copy beside GPU work.
+    """The batches of `steps` in order, prepared ahead by `threads` threads.
 
-    In a team, whose processes take turns, the steps of one process are every n-th.
+    In a team, whose processes take turns, the steps of one process are every n-th. candidates: cuts of a real picture
+    of which the one that holds as much of items as its synthetic partner is taken; 1 = the first, whatever it holds.
+    pin_memory: for a copy beside GPU work.
     """
 
     def prepare(step: int) -> Batch:
-        batch = Batch(synthetic.crops(step), real.crops(step))
-        return Batch(batch.synthetic.pin_memory(), batch.real.pin_memory()) if pin_memory else batch
+        matched = candidates > 1
+        drawn = synthetic.crops(step, measured=matched)
+        partner = real.crops(step, match=drawn.occupancy if matched else None, candidates=candidates)
+        batch = Batch(drawn.images, partner.images, drawn.classes)
+        return _pinned(batch) if pin_memory else batch
 
     with ThreadPoolExecutor(threads, thread_name_prefix="crops") as pool:
         waiting: list[Future[Batch]] = [pool.submit(prepare, step) for step in steps[: 2 * threads]]
@@ -142,12 +286,24 @@ def stream_batches(
                 future.cancel()
 
 
-def _at_least(image_rgb: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def _pinned(batch: Batch) -> Batch:
+    classes = None if batch.classes is None else batch.classes.pin_memory()
+    return Batch(batch.synthetic.pin_memory(), batch.real.pin_memory(), classes)
+
+
+def _centres(domain: Domain, crop: int, count: int) -> list[tuple[int, Cut]]:
+    """The middles of up to `count` pictures spread evenly over the domain, each with its picture's index."""
+    indices = np.unique(np.linspace(0, len(domain) - 1, count).round().astype(int)).tolist()
+    return [(index, Cut.centre(domain.picture(index).shape[:2], crop)) for index in indices]
+
+
+def _at_least(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """The picture, mirrored at its right and lower border where it is smaller than `side`; one pixel is repeated."""
-    height, width = image_rgb.shape[:2]
+    height, width = pixels.shape[:2]
     if height >= side and width >= side:
-        return image_rgb
-    return np.pad(image_rgb, ((0, max(0, side - height)), (0, max(0, side - width)), (0, 0)), mode="reflect")
+        return pixels
+    none = [(0, 0)] * (pixels.ndim - 2)
+    return np.pad(pixels, [(0, max(0, side - height)), (0, max(0, side - width)), *none], mode="reflect")
 
 
 def _to_tensor(image_rgb: NDArray[np.uint8]) -> Tensor:

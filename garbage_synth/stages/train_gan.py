@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from garbage_synth.core.progress import NullProgress, Progress, StageSummary
 from garbage_synth.errors import InputError
 from garbage_synth.gan.checkpoint import checkpoint_steps
 from garbage_synth.gan.cycle_gan import Placement
-from garbage_synth.gan.data import Domain
+from garbage_synth.gan.data import Domain, ItemLabels
 from garbage_synth.gan.device import (
     choose_acceleration,
     choose_device,
@@ -44,6 +45,7 @@ from garbage_synth.io.images import encode_png, list_images, read_rgb
 from garbage_synth.io.output import OutputFolder, fingerprint, open_output
 from garbage_synth.io.records import append_record, keep_records
 from garbage_synth.io.resize import parse_resize, resize_rgb, short_side_wh
+from garbage_synth.stages.class_maps import ClassMaps, read_class_maps
 
 __all__ = ["train_gan"]
 
@@ -91,12 +93,13 @@ def train_gan(
     """Train generators in both directions between `synthetic` and `real`; leave them in the run folder `out`.
 
     synthetic, real: a dataset, of which the pictures of its train split are taken, or any folder of pictures, searched
-    to its depth. epochs or steps: the whole length, to which the learning rate refers (default 200 epochs); an epoch
-    shows every picture of the larger domain once. stop_after: write a checkpoint and end after so many steps of this
-    call; resuming with the same total gives what an uninterrupted run gives. crop: side of the random crops in pixels,
-    a multiple of 4 from 32. resize: "short:P" brings the shorter side of every picture to P pixels first; refine will
-    do the same. generator: resnet9 or resnet6, the paper's; warp or warp6, which deform the picture and add to it, and
-    whose labels go along. batch: pairs per step. device: auto, cpu, cuda or cuda:<index>. precision: auto, fp32, bf16.
+    to its depth. The masks of a synthetic dataset let the training keep items where they are (`config.labels`).
+    epochs or steps: the whole length, to which the learning rate refers (default 200 epochs); an epoch shows every
+    picture of the larger domain once. stop_after: write a checkpoint and end after so many steps of this call; resuming
+    with the same total gives what an uninterrupted run gives. crop: side of the random crops in pixels, a multiple of 4
+    from 32. resize: "short:P" brings the shorter side of every picture to P pixels first; refine will do the same.
+    generator: resnet9 or resnet6, the paper's; warp or warp6, which deform the picture and add to it, and whose labels
+    go along. batch: pairs per step. device: auto, cpu, cuda or cuda:<index>. precision: auto, fp32 or bf16.
     Started by torchrun, its processes train one CycleGAN, each with `batch` pairs a step on its own GPU or on the CPU.
 
     The run folder: generator_synthetic_to_real.safetensors and generator_real_to_synthetic.safetensors, their averages
@@ -118,12 +121,14 @@ def train_gan(
     paths = {"synthetic": _pictures(synthetic, "synthetic"), "real": _pictures(real, "real")}
     if synthetic.resolve() == real.resolve():
         raise InputError(f"synthetic and real are the same folder, {real}; there is nothing to learn between them")
+    maps = read_class_maps(synthetic, "train", paths["synthetic"]) if config.labels.needs_masks else None
 
     identity = {
         "batch": batch,
         "config": {key: value for key, value in config.model_dump(mode="json").items() if key not in _WATCHING},
         "crop": crop,
         "generator": generator,
+        "labels": fingerprint([maps.annotations] if maps else []),
         **({"processes": team.size} if team.size > 1 else {}),
         "precision": precision,
         "real": fingerprint(paths["real"]),
@@ -160,12 +165,15 @@ def train_gan(
     for name, members in paths.items():
         if len(members) < _FEW_IMAGES:
             recorder.warn(f"the {name} domain has {len(members)} pictures; a CycleGAN wants at least {_FEW_IMAGES}")
-    domains = _read_domains(paths, short_px, crop, config, recorder, progress)
+    if config.labels.needs_masks:
+        progress.message(_label_terms(maps, synthetic))
+    domains = _read_domains(paths, short_px, crop, config, maps, recorder, progress)
     numbers: dict[str, Any] = {
         "crop_px": crop,
         "device": describe(chosen, placement.precision),
         "images_real": len(paths["real"]),
         "images_synthetic": len(paths["synthetic"]),
+        "label_classes": len(maps.names) if maps else 0,
         "resize_short_px": short_px,
         "steps": earlier[0] if earlier else 0,
         "steps_per_epoch": per_epoch,
@@ -283,6 +291,7 @@ def _read_domains(
     short_px: int | None,
     crop: int,
     config: GanConfig,
+    maps: ClassMaps | None,
     recorder: _RunRecorder,
     progress: Progress,
 ) -> dict[str, Domain]:
@@ -294,11 +303,18 @@ def _read_domains(
             return image_rgb
         return resize_rgb(image_rgb, short_side_wh((image_rgb.shape[1], image_rgb.shape[0]), short_px))
 
+    labels = ItemLabels(maps.names, partial(maps.read, short_px=short_px)) if maps else None
     domains: dict[str, Domain] = {}
     sides: dict[str, float] = {}
     for name, members in paths.items():
         progress.start(f"reading {name} pictures", len(members))
-        domains[name] = Domain(name, members, read, cache_bytes=int(config.cache_gb * 2**30 / 2))
+        domains[name] = Domain(
+            name,
+            members,
+            read,
+            cache_bytes=int(config.cache_gb * 2**30 / 2),
+            labels=labels if name == "synthetic" else None,
+        )
         sizes = domains[name].check(threads=config.decode_threads, progress=progress)
         sides[name] = statistics.median((width * height) ** 0.5 for width, height in sizes)
         small = sum(min(size) < crop for size in sizes)
@@ -315,6 +331,14 @@ def _read_domains(
             "the size of things, and boxes will not fit; make them alike, or give --resize short:P"
         )
     return domains
+
+
+def _label_terms(maps: ClassMaps | None, folder: Path) -> str:
+    """What of the labels the training can hold on to."""
+    if maps is None:
+        return f"{folder} has no masks: the terms under config.labels are off, but for flip and match_occupancy"
+    boxes = f", {maps.boxes} items without a mask as their whole box" if maps.boxes else ""
+    return f"keeping the items of {len(maps.names)} classes where {maps.annotations} has them{boxes}"
 
 
 def _intent(plan: TrainingPlan, paths: Mapping[str, Sequence[Path]]) -> str:

@@ -7,7 +7,15 @@ from numpy.typing import NDArray
 
 from garbage_synth.core.progress import NullProgress
 from garbage_synth.errors import InputError
-from garbage_synth.gan.data import CropStream, Domain, centre_crops, random_crop, stream_batches
+from garbage_synth.gan.data import (
+    CropStream,
+    Cut,
+    Domain,
+    ItemLabels,
+    centre_classes,
+    centre_crops,
+    stream_batches,
+)
 
 
 class Pictures:
@@ -32,8 +40,33 @@ def stream(count: int = 5, batch: int = 1, seed: int = 0, flip: bool = True) -> 
     return CropStream(domain(count), crop=8, batch=batch, flip=flip, seed=seed)
 
 
+def cut_at_random(image: NDArray[np.uint8], seed: int, *, flip: bool) -> NDArray[np.uint8]:
+    return Cut.draw(image.shape[:2], 8, np.random.default_rng(seed), flip=flip).of(image)
+
+
+def class_map_of(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Classes that follow from the pixels, so that a crop of both must agree."""
+    return (image[..., 0] // 3 % 4).astype(np.uint8)
+
+
+def labelled(count: int, *, cache_bytes: int = 10**6, shape_hw: tuple[int, int] = (20, 24)) -> Domain:
+    def read(path: Path) -> NDArray[np.uint8]:
+        return np.random.default_rng(int(path.name)).integers(0, 256, (*shape_hw, 3)).astype(np.uint8)
+
+    labels = ItemLabels(("can", "paper", "tray"), lambda path: class_map_of(read(path)))
+    return Domain("synthetic", [Path(str(n)) for n in range(count)], read, cache_bytes=cache_bytes, labels=labels)
+
+
+def half_covered(height: int = 60, width: int = 240) -> NDArray[np.uint8]:
+    """An even belt with small bright squares, all in its left half."""
+    image = np.full((height, width, 3), 60, np.uint8)
+    for left in range(4, 110, 24):
+        image[8:20, left : left + 12] = image[34:46, left : left + 12] = 220
+    return image
+
+
 def numbers(crops: CropStream, steps: range) -> list[int]:
-    return [int(value) for step in steps for value in crops.crops(step)[:, 0, 0, 0]]
+    return [int(value) for step in steps for value in crops.crops(step).images[:, 0, 0, 0]]
 
 
 def gradient_rgb(height: int, width: int) -> NDArray[np.uint8]:
@@ -57,7 +90,7 @@ def test_crops_depend_on_seed_and_step_alone() -> None:
 
     def crops(seed: int, step: int) -> torch.Tensor:
         source = Domain("real", [Path("0")], lambda _: picture, cache_bytes=0)
-        return CropStream(source, crop=8, batch=1, flip=True, seed=seed).crops(step)
+        return CropStream(source, crop=8, batch=1, flip=True, seed=seed).crops(step).images
 
     assert torch.equal(crops(0, 7), crops(0, 7))
     assert not torch.equal(crops(0, 7), crops(1, 7))
@@ -68,7 +101,7 @@ def test_random_crop_is_a_piece_of_the_picture_at_native_scale() -> None:
     image = gradient_rgb(30, 40)
     corners = set()
     for seed in range(200):
-        piece = random_crop(image, 8, np.random.default_rng(seed), flip=False)
+        piece = cut_at_random(image, seed, flip=False)
         top, left = int(piece[0, 0, 0]), int(piece[0, 0, 1])
         assert np.array_equal(piece, image[top : top + 8, left : left + 8])
         corners.add((top, left))
@@ -79,7 +112,7 @@ def test_random_crop_is_a_piece_of_the_picture_at_native_scale() -> None:
 
 def test_random_crop_mirrors_half_of_the_pieces_left_to_right_only() -> None:
     image = gradient_rgb(20, 20)
-    pieces = [random_crop(image, 8, np.random.default_rng(seed), flip=True) for seed in range(100)]
+    pieces = [cut_at_random(image, seed, flip=True) for seed in range(100)]
     mirrored = sum(bool(piece[0, 0, 1] > piece[0, -1, 1]) for piece in pieces)
     assert 30 < mirrored < 70
     assert all(piece[0, 0, 0] < piece[-1, 0, 0] for piece in pieces)
@@ -88,7 +121,7 @@ def test_random_crop_mirrors_half_of_the_pieces_left_to_right_only() -> None:
 @pytest.mark.parametrize("shape_hw", [(1, 1), (3, 40), (7, 2), (8, 8)])
 def test_picture_smaller_than_the_crop_is_mirrored_to_fill_it(shape_hw: tuple[int, int]) -> None:
     image = gradient_rgb(*shape_hw)
-    piece = random_crop(image, 8, np.random.default_rng(0), flip=False)
+    piece = cut_at_random(image, 0, flip=False)
     assert piece.shape == (8, 8, 3)
     assert set(np.unique(piece[..., 0])) == set(range(shape_hw[0]))
 
@@ -125,8 +158,8 @@ def test_batches_come_in_order_whatever_the_number_of_threads(threads: int) -> N
     batches = list(stream_batches(synthetic, real, range(3, 12), threads=threads))
     assert len(batches) == 9
     for step, batch in zip(range(3, 12), batches, strict=True):
-        assert torch.equal(batch.synthetic, synthetic.crops(step))
-        assert torch.equal(batch.real, real.crops(step))
+        assert torch.equal(batch.synthetic, synthetic.crops(step).images)
+        assert torch.equal(batch.real, real.crops(step).images)
 
 
 def test_no_steps_give_no_batches() -> None:
@@ -139,3 +172,92 @@ def test_error_of_a_reader_reaches_the_training() -> None:
     bad = CropStream(source, crop=8, batch=1, flip=False, seed=0)
     with pytest.raises(InputError, match="damaged"):
         list(stream_batches(stream(), bad, range(4), threads=2))
+
+
+@pytest.mark.parametrize("shape_hw", [(20, 24), (6, 30), (5, 5)])
+def test_class_maps_are_cut_filled_and_mirrored_as_their_pictures(shape_hw: tuple[int, int]) -> None:
+    crops = CropStream(labelled(4, shape_hw=shape_hw), crop=8, batch=2, flip=True, seed=0)
+    for batch in stream_batches(crops, stream(batch=2), range(10), threads=2):
+        assert batch.classes is not None
+        assert (batch.classes.dtype, batch.classes.shape) == (torch.uint8, (2, 8, 8))
+        for picture, classes in zip(batch.synthetic, batch.classes, strict=True):
+            assert np.array_equal(class_map_of(picture.permute(1, 2, 0).numpy()), classes.numpy())
+
+
+def test_labels_change_nothing_of_the_pictures() -> None:
+    with_labels, plain = labelled(3), labelled(3)
+    plain.labels = None
+    for step in range(6):
+        images = [CropStream(source, crop=8, batch=1, flip=True, seed=0).crops(step) for source in (with_labels, plain)]
+        assert torch.equal(images[0].images, images[1].images)
+        assert images[1].classes is None
+
+
+def test_class_maps_share_the_memory_of_the_cache() -> None:
+    one = 20 * 24 * (3 + 1)
+    painted: list[str] = []
+    source = labelled(3, cache_bytes=2 * one)
+    assert source.labels is not None
+    read = source.labels.read
+    source.labels = ItemLabels(source.labels.names, lambda path: (painted.append(path.name), read(path))[1])
+    source.check(threads=1, progress=NullProgress())
+    for index in range(3):
+        assert np.array_equal(source.classes(index), class_map_of(source.picture(index)))
+    assert painted == ["0", "1", "2", "2"]
+
+
+def test_class_map_of_another_size_than_its_picture_is_refused() -> None:
+    labels = ItemLabels(("can",), lambda _: np.zeros((12, 15), np.uint8))
+    source = Domain("synthetic", [Path("1")], Pictures(), cache_bytes=0, labels=labels)
+    with pytest.raises(InputError, match="1 is a picture of 16x12, its labels are for 15x12"):
+        source.check(threads=1, progress=NullProgress())
+
+
+def test_centre_classes_belong_to_the_centre_crops() -> None:
+    source = labelled(5)
+    classes = centre_classes(source, crop=8, count=3)
+    pictures = centre_crops(source, crop=8, count=3)
+    assert classes is not None
+    assert len(classes) == 3
+    for picture, own in zip(pictures, classes, strict=True):
+        assert np.array_equal(class_map_of(picture.permute(1, 2, 0).numpy()), own.numpy())
+    assert centre_classes(domain(3), crop=8, count=3) is None
+
+
+def real_stream(batch: int = 1) -> CropStream:
+    source = Domain("real", [Path("0"), Path("1")], lambda _: half_covered(), cache_bytes=10**6)
+    return CropStream(source, crop=32, batch=batch, flip=True, seed=0)
+
+
+def bright(images: torch.Tensor) -> NDArray[np.float64]:
+    return (images[:, 0] > 140).double().mean((1, 2)).numpy()
+
+
+def test_occupancy_is_that_of_the_labels_or_of_the_looks() -> None:
+    source = labelled(4)
+    own = CropStream(source, crop=8, batch=3, flip=True, seed=0).crops(2, measured=True)
+    assert own.classes is not None
+    assert own.occupancy == tuple((own.classes > 0).double().mean((1, 2)).tolist())
+    looked_at = real_stream(batch=8).crops(0, measured=True)
+    assert np.abs(np.array(looked_at.occupancy) - bright(looked_at.images)).max() < 0.08
+    assert real_stream().crops(0).occupancy == ()
+
+
+@pytest.mark.parametrize("wanted", [0.0, 0.2])
+def test_matched_cuts_hold_about_as_much_as_wanted(wanted: float) -> None:
+    def miss(candidates: int) -> float:
+        crops = [real_stream().crops(step, match=[wanted], candidates=candidates) for step in range(40)]
+        return float(np.mean([abs(bright(own.images)[0] - wanted) for own in crops]))
+
+    assert miss(6) < 0.4 * miss(1)
+
+
+def test_matched_batches_follow_the_synthetic_crop_and_nothing_else() -> None:
+    synthetic = CropStream(labelled(3), crop=32, batch=2, flip=True, seed=0)
+    batches = list(stream_batches(synthetic, real_stream(2), range(5), threads=3, candidates=4))
+    for step, batch in enumerate(batches):
+        wanted = synthetic.crops(step, measured=True).occupancy
+        assert torch.equal(batch.real, real_stream(2).crops(step, match=wanted, candidates=4).images)
+    unmatched = list(stream_batches(synthetic, real_stream(2), range(5), threads=3))
+    assert any(not torch.equal(a.real, b.real) for a, b in zip(batches, unmatched, strict=True))
+    assert all(torch.equal(a.synthetic, b.synthetic) for a, b in zip(batches, unmatched, strict=True))

@@ -14,11 +14,15 @@ import torch
 from PIL import Image
 
 from garbage_synth.config.gan import GanConfig
+from garbage_synth.core.masks import rle_of_mask
 from garbage_synth.core.progress import StageSummary
 from garbage_synth.core.rng import rng_for
+from garbage_synth.core.types import Annotation, Dataset, ImageRecord, Split
 from garbage_synth.errors import GarbageSynthError, InputError, OutputExistsError
 from garbage_synth.gan import cycle_gan, training_loop
+from garbage_synth.gan.data import Domain
 from garbage_synth.gan.generator_file import load_generator, read_card
+from garbage_synth.io.dataset import write_annotations
 from garbage_synth.stages.train_gan import train_gan
 from tests.makers import save
 
@@ -332,6 +336,78 @@ def test_dataset_means_the_pictures_of_its_train_split(folders: tuple[Path, Path
     (roboflow / "train" / "_annotations.coco.json").unlink()
     with pytest.raises(InputError, match="no split named train"):
         call((roboflow, folders[1]), tmp_path / "run", dry_run=True)
+
+
+@pytest.fixture
+def labelled(folders: tuple[Path, Path]) -> tuple[Path, Path]:
+    """The folders, the synthetic one as a dataset whose pictures hold a square each."""
+    tree = folders[0].parent / "labelled"
+    records = tuple(ImageRecord(n, f"{n}.png", 40, 36) for n in range(3))
+    mask = np.zeros((36, 40), np.bool_)
+    mask[10:20, 10:20] = True
+    annotations = tuple(
+        Annotation(n + 1, n, 5, (10.0, 10.0, 10.0, 10.0), 100.0, 0, rle_of_mask(mask)) for n in range(3)
+    )
+    write_annotations(tree, Dataset({5: "can", 9: "tray"}, {"train": Split(records, annotations)}))
+    fill(tree / "images" / "train", 3)
+    return tree, folders[1]
+
+
+def domains_of_training(monkeypatch: pytest.MonkeyPatch) -> list[Domain]:
+    """Filled with the synthetic and the real domain when a training begins."""
+    seen: list[Domain] = []
+    whole = training_loop.train
+
+    def watched(plan: Any, synthetic: Domain, real: Domain, **rest: Any) -> Any:
+        seen.extend((synthetic, real))
+        return whole(plan, synthetic, real, **rest)
+
+    monkeypatch.setattr("garbage_synth.stages.train_gan.train", watched)
+    return seen
+
+
+def test_masks_of_a_synthetic_dataset_reach_the_training_at_the_pictures_size(
+    labelled: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = domains_of_training(monkeypatch)
+    listener = Listener()
+    summary = call(labelled, tmp_path / "run", steps=1, resize="short:72", progress=listener)
+    assert summary.numbers["label_classes"] == 2
+    assert listener.said("keeping the items of 2 classes")
+    synthetic, real = seen
+    assert synthetic.labels is not None
+    assert synthetic.labels.names == ("can", "tray")
+    classes = synthetic.classes(0)
+    assert classes is not None
+    assert synthetic.picture(0).shape[:2] == classes.shape == (72, 80)
+    assert np.argwhere(classes == 1).min() == 20
+    assert np.argwhere(classes == 1).max() == 39
+    assert real.labels is None
+
+
+def test_masks_are_left_alone_where_no_term_needs_them(
+    labelled: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = domains_of_training(monkeypatch)
+    listener = Listener()
+    summary = call(labelled, tmp_path / "run", steps=1, settings={"preset": "paper"}, progress=listener)
+    assert seen[0].labels is None
+    assert summary.numbers["label_classes"] == 0
+    assert not listener.said("masks")
+
+
+def test_missing_masks_are_told_once(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    listener = Listener()
+    call(folders, tmp_path / "run", steps=1, progress=listener)
+    assert sum("has no masks" in line for line in listener.lines) == 1
+
+
+def test_other_labels_are_another_training(labelled: tuple[Path, Path], tmp_path: Path) -> None:
+    call(labelled, tmp_path / "run", steps=2, stop_after=1)
+    annotations = labelled[0] / "annotations" / "instances_train.json"
+    annotations.write_text(annotations.read_text().replace('"tray"', '"lid"'))
+    with pytest.raises(InputError, match="begun with labels"):
+        call(labelled, tmp_path / "run", steps=2, resume=True)
 
 
 def test_folders_are_read_to_their_depth(folders: tuple[Path, Path], tmp_path: Path) -> None:

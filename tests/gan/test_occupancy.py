@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from garbage_synth.core.rng import rng_for
+from garbage_synth.gan.occupancy import foreground, share_in
+
+
+def belt_with_items(width: int, height: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """A striped belt under falling light, with ellipses brighter or darker than it; and where they lie."""
+    rng = rng_for(seed, "test", "belt", 0)
+    y, x = np.mgrid[:height, :width]
+    belt = 90 + 40 * x / width - 25 * y / height + 15 * ((x * 12 // width) % 2) + rng.normal(0, 4, (height, width))
+    image, items = np.repeat(belt[..., None], 3, axis=2), np.zeros((height, width), np.bool_)
+    for place in range(5):
+        middle_x, middle_y = rng.uniform(0.1, 0.9, 2) * (width, height)
+        ellipse = np.hypot((x - middle_x) / (0.1 * width), (y - middle_y) / (0.1 * height)) < 1
+        image[ellipse] += 70 if place % 2 else -60
+        items |= ellipse
+    return np.clip(image, 0, 255).astype(np.uint8), items
+
+
+@pytest.mark.parametrize("size_wh", [(160, 120), (640, 480)])
+def test_items_are_found_on_a_striped_belt_under_uneven_light(size_wh: tuple[int, int]) -> None:
+    image, items = belt_with_items(*size_wh)
+    found = foreground(image)
+    assert found.shape == (120, 160)
+    step = size_wh[0] // 160
+    truth = items[step // 2 :: step, step // 2 :: step]
+    assert (found & truth).sum() / (found | truth).sum() > 0.75
+
+
+def test_empty_belt_holds_nothing() -> None:
+    y, x = np.mgrid[:120, :160]
+    belt = 80 + 0.3 * x + 20 * (y // 10 % 2) + rng_for(0, "test", "belt", 1).normal(0, 5, (120, 160))
+    assert foreground(np.repeat(belt[..., None], 3, axis=2).astype(np.uint8)).mean() < 0.01
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 40, 3), (7, 300, 3)])
+def test_pictures_of_any_shape_have_a_foreground(shape: tuple[int, int, int]) -> None:
+    assert foreground(np.full(shape, 9, np.uint8)).sum() == 0
+
+
+def test_share_is_taken_inside_the_box_alone() -> None:
+    covered = np.zeros((10, 20), np.bool_)
+    covered[:5, :10] = True
+    assert share_in(covered, (0.0, 0.0, 1.0, 1.0)) == 0.25
+    assert share_in(covered, (0.0, 0.0, 0.5, 0.5)) == 1.0
+    assert share_in(covered, (0.5, 0.0, 1.0, 1.0)) == 0.0
+    assert share_in(covered, (0.25, 0.0, 0.75, 0.5)) == 0.5
+    assert share_in(covered, (0.1, 0.1, 0.1, 0.1)) == 1.0
