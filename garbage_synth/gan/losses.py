@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from garbage_synth.gan.label_terms import LabelTerms
+from garbage_synth.gan.networks import Generator
+
 __all__ = ["GeneratorTerms", "Networks", "Weights", "discriminator_loss", "generator_terms", "lsgan_loss"]
 
 
@@ -20,8 +23,8 @@ class Networks:
     judge_real, judge_synthetic: discriminators of the two domains.
     """
 
-    to_real: nn.Module
-    to_synthetic: nn.Module
+    to_real: Generator
+    to_synthetic: Generator
     judge_real: nn.Module
     judge_synthetic: nn.Module
 
@@ -36,7 +39,8 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class GeneratorTerms:
-    """total: what the generators minimise. terms: its unweighted parts by name, detached. fake_*: detached pictures."""
+    """total: what the generators minimise. terms: its unweighted parts by name, detached; displacement_px, the mean
+    displacement of a generator that has one, is told beside them. fake_*: detached pictures."""
 
     total: Tensor
     terms: dict[str, Tensor]
@@ -52,15 +56,20 @@ def lsgan_loss(verdicts: Tensor, target: float) -> Tensor:
     return functional.mse_loss(verdicts.float(), torch.full((), target, device=verdicts.device).expand(verdicts.shape))
 
 
-def generator_terms(networks: Networks, synthetic: Tensor, real: Tensor, weights: Weights) -> GeneratorTerms:
+def generator_terms(
+    networks: Networks, synthetic: Tensor, real: Tensor, weights: Weights, labels: LabelTerms | None = None
+) -> GeneratorTerms:
     """The generators' loss on one batch of each domain (paper, equations 1 to 4 and section 5.2 for identity).
 
-    synthetic, real: float (b, 3, h, w) in [-1, 1], equal shapes. Discriminators should be frozen by the caller.
+    synthetic, real: float (b, 3, h, w) in [-1, 1], equal shapes. labels: what is added to keep them true, None for the
+    paper's loss. Discriminators should be frozen by the caller.
     """
     terms: dict[str, Tensor] = {}
     identity = weights.identity_ratio > 0 and weights.cycle > 0
     identity_total: Tensor | float = 0.0
-    fake_real, *same_real = _jointly(networks.to_real, synthetic, *([real] if identity else []))
+    counts = [len(batch) for batch in (synthetic, *([real] if identity else []))]
+    pictures, displacement = networks.to_real.with_displacement(torch.cat([synthetic, real][: len(counts)]))
+    fake_real, *same_real = pictures.split(counts)
     fake_synthetic, back_synthetic, *same_synthetic = _jointly(
         networks.to_synthetic, real, fake_real, *([synthetic] if identity else [])
     )
@@ -69,7 +78,8 @@ def generator_terms(networks: Networks, synthetic: Tensor, real: Tensor, weights
         terms["identity_real"] = functional.l1_loss(same_real[0], real)
         terms["identity_synthetic"] = functional.l1_loss(same_synthetic[0], synthetic)
         identity_total = terms["identity_real"] + terms["identity_synthetic"]
-    terms["cycle_synthetic"] = functional.l1_loss(back_synthetic, synthetic)
+    pixel_weight = None if labels is None else labels.cycle_weight()
+    terms["cycle_synthetic"] = _l1_loss(back_synthetic, synthetic, pixel_weight)
     terms["cycle_real"] = functional.l1_loss(back_real, real)
     terms["adversarial_real"] = lsgan_loss(networks.judge_real(fake_real), 1.0)
     terms["adversarial_synthetic"] = lsgan_loss(networks.judge_synthetic(fake_synthetic), 1.0)
@@ -79,6 +89,13 @@ def generator_terms(networks: Networks, synthetic: Tensor, real: Tensor, weights
         + weights.cycle * (terms["cycle_synthetic"] + terms["cycle_real"])
         + weights.cycle * weights.identity_ratio * identity_total
     )
+    if labels is not None:
+        moved = None if displacement is None else displacement[: len(synthetic)]
+        for name, (weight, term) in labels.terms(networks.to_real, synthetic, fake_real, moved).items():
+            terms[name] = term
+            total = total + weight * term
+        if moved is not None:
+            terms["displacement_px"] = torch.linalg.vector_norm(moved, dim=1).mean()
     detached = {name: term.detach() for name, term in terms.items()}
     return GeneratorTerms(total, detached, fake_real.detach(), fake_synthetic.detach())
 
@@ -90,6 +107,12 @@ def discriminator_loss(judge: nn.Module, genuine: Tensor, translated: Tensor) ->
     """
     on_genuine, on_translated = judge(torch.cat([genuine, translated])).split(genuine.shape[0])
     return 0.5 * (lsgan_loss(on_genuine, 1.0) + lsgan_loss(on_translated, 0.0))
+
+
+def _l1_loss(result: Tensor, wanted: Tensor, pixel_weight: Tensor | None) -> Tensor:
+    if pixel_weight is None:
+        return functional.l1_loss(result, wanted)
+    return (pixel_weight * (result.float() - wanted.float()).abs()).mean()
 
 
 def _jointly(network: nn.Module, *pictures: Tensor) -> list[Tensor]:

@@ -31,11 +31,14 @@ def graphs_fail(placement: Placement) -> str | None:
 def _losses(placement: Placement) -> Tensor:
     """Every loss of some steps of a small CycleGAN."""
     config = GanConfig(base_channels=8, discriminator_channels=8, pool_size=2)
-    gan = CycleGan(GeneratorSpec("resnet6", config.base_channels), config, placement, seed=0)
+    gan = CycleGan(GeneratorSpec("warp6", config.base_channels, 4.0), config, placement, seed=0, classes=2)
     rng = torch.Generator().manual_seed(0)
     rows = []
     for step in range(_STEPS):
         pair = torch.randint(0, 256, (2, 1, 3, _SIDE_PX, _SIDE_PX), dtype=torch.uint8, generator=rng)
-        losses = gan.step(pair[0], pair[1], index=step, learning_rate=config.learning_rate / (1 + step))
-        rows.append(torch.stack([losses[name].float() for name in sorted(losses)]).cpu())
+        classes = torch.zeros((1, _SIDE_PX, _SIDE_PX), dtype=torch.uint8)
+        classes[:, 16:40, 8 + step : 32] = 1 + step % 2
+        rate = config.learning_rate / (1 + step)
+        losses = gan.step(pair[0], pair[1], index=step, learning_rate=rate, classes=classes)
+        rows += [losses[name].float().cpu() for name in sorted(losses)]
     return torch.stack(rows)

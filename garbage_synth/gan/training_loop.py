@@ -4,6 +4,7 @@ import math
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -87,7 +88,8 @@ def train(
     Raises GarbageSynthError where a loss or weight is no longer finite.
     """
     config, length, placement = plan.config, plan.length, plan.placement
-    gan = CycleGan(plan.spec, config, placement, seed=plan.seed)
+    classes = 0 if synthetic.labels is None else len(synthetic.labels.names)
+    gan = CycleGan(plan.spec, config, placement, seed=plan.seed, classes=classes)
     first = _take_up(gan, plan, folder, recorder, progress)
 
     # The data of a step depends on the step alone: nothing of it needs to be restored.
@@ -99,7 +101,14 @@ def train(
     team = placement.team
     on_gpu = placement.device.type == "cuda"
     own = range(first * team.size + team.rank, length.stop_step * team.size, team.size)  # this process's batches
-    batches = stream_batches(stream(synthetic), stream(real), own, threads=config.decode_threads, pin_memory=on_gpu)
+    batches = stream_batches(
+        stream(synthetic),
+        stream(real),
+        own,
+        threads=config.decode_threads,
+        candidates=config.labels.real_candidates,
+        pin_memory=on_gpu,
+    )
 
     pace = _Pace(plan, first, recorder, progress)
     window = _Window()
@@ -111,7 +120,8 @@ def train(
             rate = learning_rate(
                 step, length.total_steps, base=config.learning_rate, constant_fraction=config.constant_fraction
             )
-            window.add(gan.step(batch.synthetic, batch.real, index=step, learning_rate=rate))
+            losses = gan.step(batch.synthetic, batch.real, index=step, learning_rate=rate, classes=batch.classes)
+            window.add(losses)
             done = step + 1
             last = done == length.stop_step
             pace.tick(done)
@@ -146,12 +156,12 @@ class _Window:
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
         self._latest: dict[str, Tensor] = {}
-        self._count = 0
+        self._counts: Counter[str] = Counter()  # a term need not come in every step
 
     def add(self, losses: dict[str, Tensor]) -> None:
         self._latest = losses
-        self._sums = {name: self._sums[name] + loss for name, loss in losses.items()} if self._count else dict(losses)
-        self._count += 1
+        self._sums |= {name: self._sums[name] + loss if name in self._sums else loss for name, loss in losses.items()}
+        self._counts.update(losses.keys())
 
     def latest(self) -> dict[str, float]:
         return _to_numbers(self._latest)
@@ -160,8 +170,8 @@ class _Window:
         """The means, over the team too; a new window begins."""
         sums = {name: total.clone() for name, total in self._sums.items()}
         team.average(list(sums.values()))
-        means = {name: total / self._count for name, total in _to_numbers(sums).items()}
-        self._sums, self._count = {}, 0
+        means = {name: total / self._counts[name] for name, total in _to_numbers(sums).items()}
+        self._sums, self._counts = {}, Counter()
         return means
 
 

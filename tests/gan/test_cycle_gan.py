@@ -7,13 +7,28 @@ from garbage_synth.config.gan import GanConfig
 from garbage_synth.gan import cycle_gan as module
 from garbage_synth.gan.cycle_gan import CycleGan, Placement
 from garbage_synth.gan.device import Precision
-from garbage_synth.gan.networks import GeneratorSpec
+from garbage_synth.gan.networks import GeneratorName, GeneratorSpec
+
+PAPER = {"cycle_item": 0, "cycle_edge": 0, "structure": 0, "new_edges": 0, "segmenter": 0, "flip": 0}
 
 
-def small(precision: Precision = "fp32", seed: int = 0, **settings: Any) -> CycleGan:
-    config = GanConfig(**{"base_channels": 4, "discriminator_channels": 4, "pool_size": 2, **settings})
-    spec = GeneratorSpec("resnet6", config.base_channels)
-    return CycleGan(spec, config, Placement(torch.device("cpu"), precision), seed=seed)
+def small(
+    precision: Precision = "fp32",
+    seed: int = 0,
+    generator: GeneratorName = "resnet6",
+    classes: int = 0,
+    **settings: Any,
+) -> CycleGan:
+    settings = {"base_channels": 4, "discriminator_channels": 4, "pool_size": 2, "labels": PAPER, **settings}
+    config = GanConfig(**settings)
+    spec = GeneratorSpec(generator, config.base_channels, config.warp_max_px)
+    return CycleGan(spec, config, Placement(torch.device("cpu"), precision), seed=seed, classes=classes)
+
+
+def labelled(**settings: Any) -> CycleGan:
+    """With all terms that keep labels, and a segmenter that is believed at once."""
+    labels = {"segmenter_channels": 2, "segmenter_min_dice": 0.0, "flip_every_steps": 2}
+    return small(generator="warp6", classes=2, labels=labels, **settings)
 
 
 def pictures(seed: int, count: int = 1) -> torch.Tensor:
@@ -26,10 +41,19 @@ def smooth(seed: int) -> torch.Tensor:
     return torch.nn.functional.interpolate(coarse, size=32, mode="bilinear").to(torch.uint8)
 
 
-def run(gan: CycleGan, steps: range, rate: float = 2e-4) -> dict[str, torch.Tensor]:
+def class_map(step: int = 0) -> torch.Tensor:
+    """An item of class 1 and one of class 2, uint8 (1, 32, 32)."""
+    classes = torch.zeros((1, 32, 32), dtype=torch.uint8)
+    classes[:, 4:14, 4 + step % 4 : 16] = 1
+    classes[:, 20:30, 18:28] = 2
+    return classes
+
+
+def run(gan: CycleGan, steps: range, rate: float = 2e-4, *, labels: bool = False) -> dict[str, torch.Tensor]:
     losses: dict[str, torch.Tensor] = {}
     for step in steps:
-        losses = gan.step(pictures(step), pictures(1000 + step), index=step, learning_rate=rate)
+        classes = class_map(step) if labels else None
+        losses = gan.step(pictures(step), pictures(1000 + step), index=step, learning_rate=rate, classes=classes)
     return losses
 
 
@@ -57,10 +81,65 @@ def test_restored_training_goes_on_with_the_same_bits(precision: Precision) -> N
     assert not same(first.state(), straight.state())
 
 
+def test_restored_training_with_labels_goes_on_with_the_same_bits() -> None:
+    straight = labelled()
+    run(straight, range(5), labels=True)
+    first = labelled()
+    run(first, range(3), labels=True)
+    second = labelled()
+    second.restore(first.state())
+    run(second, range(3, 5), labels=True)
+    assert same(second.state(), straight.state())
+    assert {"segmenter", "to_real"} <= set(straight.state()["networks"])
+
+
+def test_terms_that_keep_labels_are_told_beside_the_others_and_flip_comes_at_its_steps() -> None:
+    gan = labelled()
+    names = [set(run(gan, range(step, step + 1), labels=True)) for step in range(2)]
+    assert {"structure", "new_edges", "semantic", "segmenter", "segmenter_dice", "displacement_px"} <= names[1]
+    assert names[0] - names[1] == {"flip"}
+
+
+def test_segmenter_learns_from_synthetic_pictures_and_not_from_its_own_verdict() -> None:
+    gan = labelled(ema_decay=0.0)
+    assert gan._segmenter is not None
+    seen: list[dict[str, torch.Tensor]] = []
+    whole = gan._update_generators[True]
+
+    def spy(*tensors: torch.Tensor) -> dict[str, torch.Tensor]:
+        assert gan._segmenter is not None
+        before = {name: value.clone() for name, value in gan._segmenter.state_dict().items()}
+        losses = whole(*tensors)
+        seen.append(before)
+        assert same(before, dict(gan._segmenter.state_dict()))
+        return losses
+
+    gan._update_generators[True] = spy
+    fresh = {name: value.clone() for name, value in gan._segmenter.state_dict().items()}
+    run(gan, range(1), labels=True)
+    assert not same(fresh, seen[0])
+
+
+def test_verdict_of_the_segmenter_counts_only_once_it_is_good() -> None:
+    def semantic_gradient(min_dice: float) -> bool:
+        quiet = {**PAPER, "segmenter": 1.0, "segmenter_channels": 2, "segmenter_min_dice": min_dice}
+        config = {"lambda_cycle": 0.0, "labels": quiet}
+        gan = small(generator="warp6", classes=2, **config)
+        for judge in (gan.networks.judge_real, gan.networks.judge_synthetic):
+            for parameter in judge.parameters():  # a judge that says the same of everything teaches nothing
+                torch.nn.init.zeros_(parameter)
+        run(gan, range(1), labels=True)
+        return any(bool(p.grad is not None and p.grad.abs().sum() > 0) for p in gan.networks.to_real.parameters())
+
+    assert semantic_gradient(0.0)
+    assert not semantic_gradient(1.0)
+
+
 def test_state_holds_all_that_a_step_depends_on() -> None:
     state = small().state()
     assert set(state["networks"]) == {"to_real", "to_synthetic", "judge_real", "judge_synthetic"}
-    assert set(state) == {"networks", "averages", "generator_adam", "judge_adam", "pools"}
+    assert set(state) == {"networks", "averages", "generator_adam", "judge_adam", "overlap", "pools"}
+    assert set(labelled().state()) == set(state) | {"segmenter_adam"}
 
 
 def test_two_pictures_are_learned_by_heart() -> None:
