@@ -72,7 +72,7 @@ class FixedExtractor(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         """uint8 (n, 3, h, w), sides of at least 16 -> features, float32 (n, 336), on the extractor's device."""
         device = next(self.parameters()).device
-        return torch.cat([self._features(to_signed(chunk.to(device))) for chunk in pictures.split(_CHUNK)])
+        return torch.cat([self._features(to_signed(chunk.to(device))) for chunk in torch.split(pictures, _CHUNK)])
 
     def _features(self, signed: Tensor) -> Tensor:
         found = []
