@@ -125,7 +125,7 @@ class GanConfig(StageConfig):
         description="decay per step of the averaged generators, lower in the first steps; 0 = not kept",
     )
 
-    log_every_steps: int = Field(20, ge=1, description="steps whose mean is one line of metrics.jsonl")
+    log_every_steps: int = Field(20, ge=1, description="steps whose mean is one line of stats.jsonl")
     sample_every_steps: int = Field(500, ge=1, description="steps between two pictures in samples/")
     sample_count: int = Field(4, ge=1, le=32, description="crops of each domain in a sample picture")
     checkpoint_every_steps: int = Field(
@@ -134,6 +134,34 @@ class GanConfig(StageConfig):
     checkpoint_every_minutes: float = Field(
         10.0, gt=0, description="minutes after which a checkpoint is written at the latest"
     )
+
+    evaluate_every_steps: int = Field(
+        1000,
+        ge=0,
+        description="steps between two looks at fixed pictures, which choose the best generator; also after the last "
+        "step; 0 = never",
+    )
+    evaluate_pictures: int = Field(64, ge=2, le=4096, description="crops of each domain that are compared then")
+    evaluate_frames: int = Field(
+        8,
+        ge=0,
+        le=512,
+        description="labelled synthetic pictures, cut to 512 pixels a side, whose labels are checked then",
+    )
+    best_min_hold: float = Field(
+        0.95,
+        ge=0,
+        le=1,
+        description="share of labels that the best generator must keep; among those that do, the nearest to real wins",
+    )
+    abort_below_correlation: float | None = Field(
+        0.0,
+        ge=-1,
+        lt=1,
+        description="the training ends where pictures and their translations correlate less in two lines of "
+        "stats.jsonl in a row, as inverted ones do; null = never",
+    )
+    abort_after_steps: int = Field(500, ge=0, description="steps before that is looked at")
 
     cache_gb: float = Field(
         2.0, ge=0, description="memory for decoded pictures; those beyond it are decoded each time, GB"

@@ -1,14 +1,17 @@
 """The exponential moving average of a generator's parameters: steadier pictures than the last step's."""
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import nn
 
+Network = TypeVar("Network", bound=nn.Module)
+
 __all__ = ["averaged_copy", "update_average"]
 
 
-def averaged_copy(network: nn.Module) -> nn.Module:
+def averaged_copy(network: Network) -> Network:
     """A copy of `network` that takes no gradients, to be moved by `update_average`."""
     return copy.deepcopy(network).requires_grad_(False).eval()
 

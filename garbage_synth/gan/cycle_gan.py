@@ -82,7 +82,7 @@ class CycleGan:
                 init_weights(network, rng, config.init_std)
             # Module.to knows memory_format, its type stub does not
             network.to(placement.device, memory_format=placement.memory_format)  # type: ignore[call-overload]
-        self.averages: dict[str, nn.Module] = {}
+        self.averages: dict[str, Generator] = {}
         if config.ema_decay > 0:
             self.averages = {
                 "to_real": averaged_copy(self.networks.to_real),

@@ -18,6 +18,7 @@ from garbage_synth.gan.warp import PITCH_PX
 __all__ = [
     "Direction",
     "GeneratorCard",
+    "Variant",
     "find_generator",
     "generator_file_name",
     "load_generator",
@@ -26,6 +27,8 @@ __all__ = [
 ]
 
 Direction = Literal["synthetic-to-real", "real-to-synthetic"]
+Variant = Literal["", "ema", "best", "best_ema"]
+"""The last step's weights, their average, and what the training judged best of either."""
 
 _KEY = "config"  # the only metadata key: with several, safetensors writes them in random order
 _VERSION = 1
@@ -55,13 +58,13 @@ class GeneratorCard:
         return GeneratorSpec(self.generator, self.base_channels, self.warp_max_px)
 
 
-def generator_file_name(direction: Direction, variant: Literal["", "ema", "best_ema"] = "") -> str:
+def generator_file_name(direction: Direction, variant: Variant = "") -> str:
     """Name in a run folder: generator_synthetic_to_real.safetensors, ..._ema.safetensors, ..._best_ema.safetensors."""
     return f"generator_{direction.replace('-', '_')}{'_' if variant else ''}{variant}.safetensors"
 
 
 def find_generator(run_or_file: Path, direction: Direction) -> Path:
-    """The generator file to use: the file itself, or a run folder's best averaged one, else averaged, else raw.
+    """The generator file to use: the file itself, or a run folder's best one, else the averaged, else the raw one.
 
     Raises InputError where there is none.
     """
@@ -69,7 +72,8 @@ def find_generator(run_or_file: Path, direction: Direction) -> Path:
         return run_or_file
     if not run_or_file.exists():
         raise InputError(f"generator {run_or_file} does not exist; give a train-gan run folder or a .safetensors file")
-    for variant in ("best_ema", "ema", ""):
+    variants: tuple[Variant, ...] = ("best_ema", "best", "ema", "")
+    for variant in variants:
         path = run_or_file / generator_file_name(direction, variant)
         if path.is_file():
             return path

@@ -69,7 +69,7 @@ def generator_terms(
     identity_total: Tensor | float = 0.0
     counts = [len(batch) for batch in (synthetic, *([real] if identity else []))]
     pictures, displacement = networks.to_real.with_displacement(torch.cat([synthetic, real][: len(counts)]))
-    fake_real, *same_real = pictures.split(counts)
+    fake_real, *same_real = torch.split(pictures, counts)
     fake_synthetic, back_synthetic, *same_synthetic = _jointly(
         networks.to_synthetic, real, fake_real, *([synthetic] if identity else [])
     )
@@ -117,4 +117,4 @@ def _l1_loss(result: Tensor, wanted: Tensor, pixel_weight: Tensor | None) -> Ten
 
 def _jointly(network: nn.Module, *pictures: Tensor) -> list[Tensor]:
     """What the network makes of each of the batches, computed as one."""
-    return list(network(torch.cat(pictures)).split([len(batch) for batch in pictures]))
+    return list(torch.split(network(torch.cat(pictures)), [len(batch) for batch in pictures]))

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, get_args
 
@@ -19,21 +19,33 @@ from torch import Tensor
 from garbage_synth.config.gan import GanConfig
 from garbage_synth.core.progress import Progress
 from garbage_synth.errors import GarbageSynthError
+from garbage_synth.gan.best import Evaluation
 from garbage_synth.gan.checkpoint import load_checkpoint, save_checkpoint
 from garbage_synth.gan.cycle_gan import CycleGan, Placement
 from garbage_synth.gan.data import CropStream, Domain, centre_crops, stream_batches
 from garbage_synth.gan.device import describe
-from garbage_synth.gan.generator_file import Direction, GeneratorCard, generator_file_name, save_generator
+from garbage_synth.gan.evaluation import Evaluator, LabelWitness, fixed_crops
+from garbage_synth.gan.generator_file import (
+    Direction,
+    GeneratorCard,
+    Variant,
+    generator_file_name,
+    read_card,
+    save_generator,
+)
+from garbage_synth.gan.guards import InversionGuard
 from garbage_synth.gan.networks import GeneratorSpec
 from garbage_synth.gan.pixels import sample_grid
 from garbage_synth.gan.schedule import Length, learning_rate
 from garbage_synth.gan.team import Team
+from garbage_synth.gan.watch import Watch
 
 __all__ = ["Recorder", "TrainingPlan", "TrainingResult", "train"]
 
 _WARM_UP_STEPS = 2
 _TIMED_STEPS = 3
 _LONG_HOURS = 24.0
+_MEMBERS: dict[Direction, str] = dict(zip(get_args(Direction), ("to_real", "to_synthetic"), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +65,17 @@ class TrainingPlan:
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """steps: done so far, of total_steps. metrics: means of the last logged steps, empty where there were none."""
+    """steps: done so far, of total_steps. metrics: means of the last logged steps, empty where there were none.
+
+    last, best: what was seen at the last look at fixed pictures and at the best, None where there was none.
+    """
 
     steps: int
     total_steps: int
     metrics: Mapping[str, float]
     seconds_per_step: float | None
+    last: Evaluation | None
+    best: Evaluation | None
 
 
 class Recorder(Protocol):
@@ -73,24 +90,43 @@ class Recorder(Protocol):
     def samples(self, step: int, grid_rgb: NDArray[np.uint8]) -> None:
         """A picture (h, w, 3) whose columns are x, G(x), F(G(x)), y, F(y), G(F(y)), after `step` steps."""
 
+    def evaluation(self, step: int, values: Mapping[str, float]) -> None:
+        """What the generators are worth after `step` steps, see `Evaluator`."""
+
     def warn(self, text: str) -> None:
         """Something the user should know and may want to change."""
 
 
 def train(
-    plan: TrainingPlan, synthetic: Domain, real: Domain, *, folder: Path, recorder: Recorder, progress: Progress
+    plan: TrainingPlan,
+    synthetic: Domain,
+    real: Domain,
+    *,
+    witness: LabelWitness | None = None,
+    folder: Path,
+    recorder: Recorder,
+    progress: Progress,
 ) -> TrainingResult:
     """Train from the checkpoint in `folder`, or from the beginning, to plan.length.stop_step.
 
     Leaves folder/checkpoint.pt and the generator files. On a CPU, a training that was interrupted at any step and taken
-    up again ends with the same bits as one that was not, on the same number of threads.
+    up again ends with the same bits as one that was not, on the same number of threads. witness: labelled pictures of
+    the synthetic domain, which help to choose the best generator.
 
-    Raises GarbageSynthError where a loss or weight is no longer finite.
+    Raises GarbageSynthError where a loss or weight is no longer finite, and where the translations are inverted.
     """
     config, length, placement = plan.config, plan.length, plan.placement
+
+    def evaluator() -> Evaluator:
+        count = config.evaluate_pictures
+        fixed = {domain.name: fixed_crops(domain, crop=plan.crop_px, count=count) for domain in (synthetic, real)}
+        return Evaluator(fixed[synthetic.name], fixed[real.name], placement, witness)
+
     classes = 0 if synthetic.labels is None else len(synthetic.labels.names)
     gan = CycleGan(plan.spec, config, placement, seed=plan.seed, classes=classes)
-    first = _take_up(gan, plan, folder, recorder, progress)
+    watch = Watch(config, evaluator, total_steps=length.total_steps, progress=progress)
+    guard = InversionGuard(config)
+    first = _take_up(gan, watch, guard, plan, folder, recorder, progress)
 
     # The data of a step depends on the step alone: nothing of it needs to be restored.
     def stream(domain: Domain) -> CropStream:
@@ -133,21 +169,35 @@ def train(
                 _refuse_nonsense(means, gan, done, plan)
                 last_metrics = means
                 recorder.metrics(done, {**means, "learning_rate": rate, "pairs_per_s": pace.pairs_per_s(done)})
+                guard.look(done, means)
             elif not on_gpu:
                 _refuse_nonsense(window.latest(), gan, done, plan)
             if team.leads and (done % config.sample_every_steps == 0 or last):
                 recorder.samples(done, sample_grid(gan.samples(*shown)))
+            improved = watch.due(done) and _evaluated(gan, watch, plan, done, recorder)
             due = time.monotonic() - saved_at > 60 * config.checkpoint_every_minutes
             if team.size > 1:  # all must save at one step: the leader's clock counts, and is asked now and then
                 due = logs and team.tell(due)
-            if due or done % config.checkpoint_every_steps == 0 or last:
+            if due or done % config.checkpoint_every_steps == 0 or last or improved:
                 _refuse_nonsense({}, gan, done, plan)
-                _save(gan, plan, folder, done)
+                _save(gan, watch, guard, plan, folder, done)
                 saved_at = time.monotonic()
             progress.advance()
     if not steps:
-        _save(gan, plan, folder, first)
-    return TrainingResult(max(first, length.stop_step), length.total_steps, last_metrics, pace.seconds_per_step)
+        _save(gan, watch, guard, plan, folder, first)
+    return TrainingResult(
+        max(first, length.stop_step), length.total_steps, last_metrics, pace.seconds_per_step, watch.last, watch.best
+    )
+
+
+def _evaluated(gan: CycleGan, watch: Watch, plan: TrainingPlan, step: int, recorder: Recorder) -> bool:
+    """Whether the generators are now the best so far; the leader of a team looks, and all know."""
+    _refuse_nonsense({}, gan, step, plan)
+    team, improved = plan.placement.team, False
+    if team.leads:
+        evaluation, improved = watch.look(gan, step)
+        recorder.evaluation(step, evaluation.values)
+    return bool(team.tell(improved))
 
 
 class _Window:
@@ -225,14 +275,25 @@ class _Pace:
             )
 
 
-def _take_up(gan: CycleGan, plan: TrainingPlan, folder: Path, recorder: Recorder, progress: Progress) -> int:
+def _take_up(
+    gan: CycleGan,
+    watch: Watch,
+    guard: InversionGuard,
+    plan: TrainingPlan,
+    folder: Path,
+    recorder: Recorder,
+    progress: Progress,
+) -> int:
     """Restore the checkpoint where there is one; the number of steps done."""
     state = load_checkpoint(folder)
     if state is None:
+        _settle_best(gan, watch, plan, folder, 0)
         return 0
     step, total = int(state["step"]), int(state["total_steps"])
     try:
         gan.restore(state["gan"])
+        watch.restore(state["watch"])
+        guard.restore(state["guard"])
     except (KeyError, ValueError, RuntimeError) as error:
         raise GarbageSynthError(
             f"the checkpoint in {folder} is of networks of another shape; train elsewhere"
@@ -255,22 +316,33 @@ def _take_up(gan: CycleGan, plan: TrainingPlan, folder: Path, recorder: Recorder
             f"{plan.placement.precision}: the result may differ from that of an uninterrupted run"
         )
     recorder.resumed(step)
+    _settle_best(gan, watch, plan, folder, step)
     return step
 
 
-def _save(gan: CycleGan, plan: TrainingPlan, folder: Path, step: int) -> None:
-    """The checkpoint and, from the same moment, both generators, raw and averaged."""
+def _save(gan: CycleGan, watch: Watch, guard: InversionGuard, plan: TrainingPlan, folder: Path, step: int) -> None:
+    """The checkpoint and, from the same moment, both generators, raw and averaged; also as the best, if they are."""
     state = {
         "step": step,
         "total_steps": plan.length.total_steps,
         "precision": plan.placement.precision,
         "gan": gan.state(),
+        "watch": watch.state(),
+        "guard": guard.state(),
     }
     if not plan.placement.team.leads:
         return
     save_checkpoint(folder, state)
-    members: dict[Direction, str] = dict(zip(get_args(Direction), ("to_real", "to_synthetic"), strict=True))
-    for direction, name in members.items():
+    _save_generators(gan, plan, folder, step, "")
+    if gan.averages:
+        _save_generators(gan, plan, folder, step, "ema")
+    if watch.best and watch.best.step == step:
+        _save_generators(gan, plan, folder, step, _best_variant(gan))
+
+
+def _save_generators(gan: CycleGan, plan: TrainingPlan, folder: Path, step: int, variant: Variant) -> None:
+    averaged = variant in ("ema", "best_ema")
+    for direction, name in _MEMBERS.items():
         card = GeneratorCard(
             generator=plan.spec.name,
             base_channels=plan.spec.base_channels,
@@ -278,12 +350,31 @@ def _save(gan: CycleGan, plan: TrainingPlan, folder: Path, step: int) -> None:
             resize_short_px=plan.resize_short_px,
             crop_px=plan.crop_px,
             steps=step,
-            averaged=False,
+            averaged=averaged,
         )
-        save_generator(folder / generator_file_name(direction), getattr(gan.networks, name), card)
-        if name in gan.averages:
-            averaged = replace(card, averaged=True)
-            save_generator(folder / generator_file_name(direction, "ema"), gan.averages[name], averaged)
+        network = gan.averages[name] if averaged else getattr(gan.networks, name)
+        save_generator(folder / generator_file_name(direction, variant), network, card)
+
+
+def _best_variant(gan: CycleGan) -> Variant:
+    return "best_ema" if gan.averages else "best"
+
+
+def _settle_best(gan: CycleGan, watch: Watch, plan: TrainingPlan, folder: Path, step: int) -> None:
+    """Make the best generators on disk those that the checkpoint of `step` knows of.
+
+    They are written after it: a kill in between leaves them missing, but they are then the checkpoint's own. Where an
+    older checkpoint was put back, they may be of a later step; such files go, and the best is sought anew.
+    """
+    if not plan.placement.team.leads:
+        return
+    paths = [folder / generator_file_name(direction, _best_variant(gan)) for direction in _MEMBERS]
+    if watch.best and watch.best.step == step:
+        _save_generators(gan, plan, folder, step, _best_variant(gan))
+    elif not watch.best or not all(path.is_file() and read_card(path).steps == watch.best.step for path in paths):
+        watch.best = None
+        for path in paths:
+            path.unlink(missing_ok=True)
 
 
 def _refuse_nonsense(losses: Mapping[str, float], gan: CycleGan, step: int, plan: TrainingPlan) -> None:

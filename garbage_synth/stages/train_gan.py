@@ -38,24 +38,26 @@ from garbage_synth.gan.probe import graphs_fail
 from garbage_synth.gan.schedule import resolve_length
 from garbage_synth.gan.team import joined_team, local_device
 from garbage_synth.gan.training_loop import TrainingPlan, TrainingResult, train
-from garbage_synth.io.atomic import write_bytes, write_text
+from garbage_synth.io.atomic import write_text
 from garbage_synth.io.dataset import read_dataset, split_files
 from garbage_synth.io.folders import require_folder
-from garbage_synth.io.images import encode_png, list_images, read_rgb
+from garbage_synth.io.images import list_images, read_rgb
 from garbage_synth.io.output import OutputFolder, fingerprint, open_output
-from garbage_synth.io.records import append_record, keep_records
 from garbage_synth.io.resize import parse_resize, resize_rgb, short_side_wh
 from garbage_synth.stages.class_maps import ClassMaps, read_class_maps
+from garbage_synth.stages.train_gan_labels import LabelledFrames, annotation_file, labelled_frames
+from garbage_synth.stages.train_gan_record import RunRecorder, newest_sample
 
 __all__ = ["train_gan"]
 
 _FEW_IMAGES = 100
 _SIZE_RATIO = 1.5
-_METRICS_FILE = "metrics.jsonl"
 
 # Settings that change what is seen of a training, not what comes out of it: not part of its identity.
 _WATCHING = frozenset(
     {
+        "abort_after_steps",
+        "abort_below_correlation",
         "accelerate",
         "cache_gb",
         "checkpoint_every_minutes",
@@ -103,7 +105,8 @@ def train_gan(
     Started by torchrun, its processes train one CycleGAN, each with `batch` pairs a step on its own GPU or on the CPU.
 
     The run folder: generator_synthetic_to_real.safetensors and generator_real_to_synthetic.safetensors, their averages
-    beside them as *_ema.safetensors, checkpoint.pt, metrics.jsonl, samples/, config.yaml.
+    beside them as *_ema.safetensors, those judged best as *_best_ema.safetensors, checkpoint.pt, stats.jsonl, samples/,
+    config.yaml.
 
     Raises InputError for wrong values, fewer than 2 pictures in a domain or a picture that cannot be read (all are
     read before the training begins), GarbageSynthError where the training breaks or memory runs out.
@@ -123,10 +126,13 @@ def train_gan(
         raise InputError(f"synthetic and real are the same folder, {real}; there is nothing to learn between them")
     maps = read_class_maps(synthetic, "train", paths["synthetic"]) if config.labels.needs_masks else None
 
+    evaluated = annotation_file(synthetic) if config.evaluate_every_steps and config.evaluate_frames else None
+
     identity = {
         "batch": batch,
         "config": {key: value for key, value in config.model_dump(mode="json").items() if key not in _WATCHING},
         "crop": crop,
+        "evaluated_labels": fingerprint([evaluated]) if evaluated else None,
         "generator": generator,
         "labels": fingerprint([maps.annotations] if maps else []),
         **({"processes": team.size} if team.size > 1 else {}),
@@ -159,15 +165,18 @@ def train_gan(
         epochs=epochs, steps=steps, stop_after=stop_after, steps_per_epoch=per_epoch, earlier=earlier
     )
     if finished is not None and earlier == (length.total_steps, length.total_steps):
-        return StageSummary("train-gan", out, finished, open_file=_newest_sample(out))
+        return StageSummary("train-gan", out, finished, open_file=_worth_seeing(out))
 
-    recorder = _RunRecorder(out if team.leads else None, progress)
+    recorder = RunRecorder(out if team.leads else None, progress)
     for name, members in paths.items():
         if len(members) < _FEW_IMAGES:
             recorder.warn(f"the {name} domain has {len(members)} pictures; a CycleGAN wants at least {_FEW_IMAGES}")
     if config.labels.needs_masks:
         progress.message(_label_terms(maps, synthetic))
     domains = _read_domains(paths, short_px, crop, config, maps, recorder, progress)
+    frames = (
+        labelled_frames(synthetic, config.evaluate_frames, partial(_resized, short_px=short_px)) if evaluated else None
+    )
     numbers: dict[str, Any] = {
         "crop_px": crop,
         "device": describe(chosen, placement.precision),
@@ -204,44 +213,18 @@ def train_gan(
     with computing_threads(config.threads):
         numbers["device"] = describe(chosen, placement.precision)
         progress.message(_intent(plan, paths))
-        result = _train(plan, domains, out, recorder, progress)
+        result = _train(plan, domains, frames, out, recorder, progress)
     numbers |= {"losses": dict(result.metrics), "seconds_per_step": result.seconds_per_step, "steps": result.steps}
+    if result.last and result.best:
+        numbers |= {"evaluation": dict(result.last.values), "best": dict(result.best.values)}
+        numbers["best_step"] = result.best.step
     if not team.leads:
         return StageSummary("train-gan", out, numbers)
     if result.steps < result.total_steps:
         progress.message(f"stopped after {result.steps:,} of {result.total_steps:,} steps; --resume goes on")
     else:
         output.finish(numbers)
-    return StageSummary("train-gan", out, numbers, tuple(recorder.warnings), _newest_sample(out))
-
-
-class _RunRecorder:
-    """Writes metrics and samples into the run folder, hands warnings on and remembers them."""
-
-    def __init__(self, out: Path | None, progress: Progress) -> None:
-        self._out = out  # None: a process of a team that does not lead; what it has to tell, the leader tells
-        self._progress = progress
-        self.warnings: list[str] = []
-
-    def resumed(self, step: int) -> None:
-        if self._out is None:
-            return
-        keep_records(self._out / _METRICS_FILE, key="step", up_to=step)
-        for path in (self._out / "samples").glob("step_*.png"):
-            if path.stem > _sample_stem(step):
-                path.unlink()
-
-    def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        if self._out is not None:
-            append_record(self._out / _METRICS_FILE, {"step": step, **values})
-
-    def samples(self, step: int, grid_rgb: NDArray[np.uint8]) -> None:
-        if self._out is not None:
-            write_bytes(self._out / "samples" / f"{_sample_stem(step)}.png", encode_png(grid_rgb))
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-        self._progress.message(f"warning: {text}")
+    return StageSummary("train-gan", out, numbers, tuple(recorder.warnings), _worth_seeing(out))
 
 
 def _spec(generator: str, config: GanConfig) -> GeneratorSpec:
@@ -292,16 +275,13 @@ def _read_domains(
     crop: int,
     config: GanConfig,
     maps: ClassMaps | None,
-    recorder: _RunRecorder,
+    recorder: RunRecorder,
     progress: Progress,
 ) -> dict[str, Domain]:
     """The domains, every picture read once; warns where their sizes do not fit each other or the crop."""
 
     def read(path: Path) -> NDArray[np.uint8]:
-        image_rgb = read_rgb(path)
-        if short_px is None:
-            return image_rgb
-        return resize_rgb(image_rgb, short_side_wh((image_rgb.shape[1], image_rgb.shape[0]), short_px))
+        return _resized(read_rgb(path), short_px=short_px)
 
     labels = ItemLabels(maps.names, partial(maps.read, short_px=short_px)) if maps else None
     domains: dict[str, Domain] = {}
@@ -341,6 +321,13 @@ def _label_terms(maps: ClassMaps | None, folder: Path) -> str:
     return f"keeping the items of {len(maps.names)} classes where {maps.annotations} has them{boxes}"
 
 
+def _resized(image_rgb: NDArray[np.uint8], *, short_px: int | None) -> NDArray[np.uint8]:
+    """A picture at the size it is trained at."""
+    if short_px is None:
+        return image_rgb
+    return resize_rgb(image_rgb, short_side_wh((image_rgb.shape[1], image_rgb.shape[0]), short_px))
+
+
 def _intent(plan: TrainingPlan, paths: Mapping[str, Sequence[Path]]) -> str:
     epochs = plan.length.total_steps / plan.length.steps_per_epoch
     where = describe(plan.placement.device, plan.placement.precision)
@@ -354,10 +341,23 @@ def _intent(plan: TrainingPlan, paths: Mapping[str, Sequence[Path]]) -> str:
 
 
 def _train(
-    plan: TrainingPlan, domains: Mapping[str, Domain], out: Path, recorder: _RunRecorder, progress: Progress
+    plan: TrainingPlan,
+    domains: Mapping[str, Domain],
+    frames: LabelledFrames | None,
+    out: Path,
+    recorder: RunRecorder,
+    progress: Progress,
 ) -> TrainingResult:
     try:
-        return train(plan, domains["synthetic"], domains["real"], folder=out, recorder=recorder, progress=progress)
+        return train(
+            plan,
+            domains["synthetic"],
+            domains["real"],
+            witness=frames,
+            folder=out,
+            recorder=recorder,
+            progress=progress,
+        )
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -367,11 +367,6 @@ def _train(
         ) from error
 
 
-def _sample_stem(step: int) -> str:
-    return f"step_{step:09d}"
-
-
-def _newest_sample(out: Path) -> Path:
+def _worth_seeing(out: Path) -> Path:
     """The last sample picture, or the generator where there is none."""
-    samples = sorted((out / "samples").glob("step_*.png"))
-    return samples[-1] if samples else out / generator_file_name("synthetic-to-real")
+    return newest_sample(out) or out / generator_file_name("synthetic-to-real")

@@ -31,6 +31,7 @@ SETTINGS: dict[str, Any] = {
     "checkpoint_every_steps": 2,
     "decode_threads": 1,
     "discriminator_channels": 2,
+    "evaluate_every_steps": 0,
     "log_every_steps": 2,
     "pool_size": 3,
     "sample_count": 2,
@@ -92,13 +93,13 @@ def test_run_folder_holds_generators_samples_metrics_and_settings(folders: tuple
         "checkpoint.pt",
         "config.yaml",
         "garbage-synth.json",
-        "metrics.jsonl",
+        "stats.jsonl",
         "samples",
     }
     assert sorted(path.name for path in (run / "samples").iterdir()) == ["step_000000003.png", "step_000000005.png"]
     with Image.open(run / "samples" / "step_000000005.png") as sample:
         assert sample.size == (6 * 32 + 5 * 4, 2 * 32 + 4)
-    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    records = [json.loads(line) for line in (run / "stats.jsonl").read_text().splitlines()]
     assert [record["step"] for record in records] == [2, 4, 5]
     assert {"cycle_real", "identity_real", "judge_real", "adversarial_real", "learning_rate", "pairs_per_s"} <= set(
         records[0]
@@ -133,7 +134,7 @@ def test_stopped_and_resumed_run_equals_the_uninterrupted_one(
         )
     assert summary.numbers["steps"] == 7
     assert generators(tmp_path / "parts") == generators(tmp_path / "whole")
-    steps = [json.loads(line)["step"] for line in (tmp_path / "parts" / "metrics.jsonl").read_text().splitlines()]
+    steps = [json.loads(line)["step"] for line in (tmp_path / "parts" / "stats.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))
 
 
@@ -208,7 +209,7 @@ def test_larger_total_goes_on_with_a_new_schedule_and_says_so(folders: tuple[Pat
     summary = call(folders, tmp_path / "run", steps=6, resume=True)
     assert any("planned anew" in warning and "2" in warning and "6" in warning for warning in summary.warnings)
     assert summary.numbers["steps"] == 6
-    records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    records = [json.loads(line) for line in (tmp_path / "run" / "stats.jsonl").read_text().splitlines()]
     rates = {record["step"]: record["learning_rate"] for record in records}
     assert rates[6] == pytest.approx(2e-4 * 1 / 4)
     assert read_card(tmp_path / "run" / GENERATORS[0]).steps == 6

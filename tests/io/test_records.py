@@ -6,7 +6,7 @@ from garbage_synth.io.records import append_record, keep_records, read_records
 
 
 def test_records_come_back_in_order_and_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "metrics.jsonl"
+    path = tmp_path / "deep" / "stats.jsonl"
     assert read_records(path) == []
     append_record(path, {"step": 1, "loss": 0.5})
     append_record(path, {"step": 2})
@@ -15,7 +15,7 @@ def test_records_come_back_in_order_and_a_torn_last_line_is_left_out(tmp_path: P
 
 
 def test_later_records_are_dropped(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
+    path = tmp_path / "stats.jsonl"
     keep_records(path, key="step", up_to=2)
     assert not path.exists()
     for step in (1, 2, 3):
@@ -27,4 +27,4 @@ def test_later_records_are_dropped(tmp_path: Path) -> None:
 
 def test_numbers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
-        append_record(tmp_path / "metrics.jsonl", {"loss": float("nan")})
+        append_record(tmp_path / "stats.jsonl", {"loss": float("nan")})
