@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from garbage_synth.core.rng import rng_for
-from garbage_synth.gan.cycle_gan import CycleGan, Placement
+from garbage_synth.gan.cycle_gan import CycleGan
 from garbage_synth.gan.data import Cut, Domain
 from garbage_synth.gan.distances import FixedExtractor, kid, lab_distance, sliced_wasserstein
 from garbage_synth.gan.networks import Generator
 from garbage_synth.gan.pixels import to_levels, to_signed
+from garbage_synth.gan.placement import Placement
 
 __all__ = ["KID", "Evaluator", "LabelWitness", "fixed_crops"]
 

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from garbage_synth.config.gan import GanConfig
-from garbage_synth.gan.cycle_gan import CycleGan, Placement
+from garbage_synth.gan.cycle_gan import CycleGan
 from garbage_synth.gan.networks import GeneratorSpec
+from garbage_synth.gan.placement import Placement
 
 __all__ = ["graphs_fail"]
 

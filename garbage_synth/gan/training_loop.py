@@ -21,7 +21,7 @@ from garbage_synth.core.progress import Progress
 from garbage_synth.errors import GarbageSynthError
 from garbage_synth.gan.best import Evaluation
 from garbage_synth.gan.checkpoint import load_checkpoint, save_checkpoint
-from garbage_synth.gan.cycle_gan import CycleGan, Placement
+from garbage_synth.gan.cycle_gan import CycleGan
 from garbage_synth.gan.data import CropStream, Domain, centre_crops, stream_batches
 from garbage_synth.gan.device import describe
 from garbage_synth.gan.evaluation import Evaluator, LabelWitness, fixed_crops
@@ -36,6 +36,7 @@ from garbage_synth.gan.generator_file import (
 from garbage_synth.gan.guards import InversionGuard
 from garbage_synth.gan.networks import GeneratorSpec
 from garbage_synth.gan.pixels import sample_grid
+from garbage_synth.gan.placement import Placement
 from garbage_synth.gan.schedule import Length, learning_rate
 from garbage_synth.gan.team import Team
 from garbage_synth.gan.watch import Watch

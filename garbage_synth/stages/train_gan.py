@@ -15,7 +15,6 @@ from garbage_synth.config.gan import GanConfig
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
 from garbage_synth.errors import InputError
 from garbage_synth.gan.checkpoint import checkpoint_steps
-from garbage_synth.gan.cycle_gan import Placement
 from garbage_synth.gan.data import Domain, ItemLabels
 from garbage_synth.gan.device import (
     choose_acceleration,
@@ -34,6 +33,7 @@ from garbage_synth.gan.networks import (
     WARP_GENERATORS,
     GeneratorSpec,
 )
+from garbage_synth.gan.placement import Placement
 from garbage_synth.gan.probe import graphs_fail
 from garbage_synth.gan.schedule import resolve_length
 from garbage_synth.gan.team import joined_team, local_device

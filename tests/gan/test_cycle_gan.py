@@ -5,9 +5,10 @@ import torch
 
 from garbage_synth.config.gan import GanConfig
 from garbage_synth.gan import cycle_gan as module
-from garbage_synth.gan.cycle_gan import CycleGan, Placement
+from garbage_synth.gan.cycle_gan import CycleGan
 from garbage_synth.gan.device import Precision
 from garbage_synth.gan.networks import GeneratorName, GeneratorSpec
+from garbage_synth.gan.placement import Placement
 
 PAPER = {"cycle_item": 0, "cycle_edge": 0, "structure": 0, "new_edges": 0, "segmenter": 0, "flip": 0}
 
@@ -90,7 +91,6 @@ def test_restored_training_with_labels_goes_on_with_the_same_bits() -> None:
     second.restore(first.state())
     run(second, range(3, 5), labels=True)
     assert same(second.state(), straight.state())
-    assert {"segmenter", "to_real"} <= set(straight.state()["networks"])
 
 
 def test_terms_that_keep_labels_are_told_beside_the_others_and_flip_comes_at_its_steps() -> None:
@@ -102,20 +102,20 @@ def test_terms_that_keep_labels_are_told_beside_the_others_and_flip_comes_at_its
 
 def test_segmenter_learns_from_synthetic_pictures_and_not_from_its_own_verdict() -> None:
     gan = labelled(ema_decay=0.0)
-    assert gan._segmenter is not None
+    assert gan._finder is not None
+    segmenter = gan._finder.network
     seen: list[dict[str, torch.Tensor]] = []
     whole = gan._update_generators[True]
 
     def spy(*tensors: torch.Tensor) -> dict[str, torch.Tensor]:
-        assert gan._segmenter is not None
-        before = {name: value.clone() for name, value in gan._segmenter.state_dict().items()}
+        before = {name: value.clone() for name, value in segmenter.state_dict().items()}
         losses = whole(*tensors)
         seen.append(before)
-        assert same(before, dict(gan._segmenter.state_dict()))
+        assert same(before, dict(segmenter.state_dict()))
         return losses
 
     gan._update_generators[True] = spy
-    fresh = {name: value.clone() for name, value in gan._segmenter.state_dict().items()}
+    fresh = {name: value.clone() for name, value in segmenter.state_dict().items()}
     run(gan, range(1), labels=True)
     assert not same(fresh, seen[0])
 
@@ -138,8 +138,9 @@ def test_verdict_of_the_segmenter_counts_only_once_it_is_good() -> None:
 def test_state_holds_all_that_a_step_depends_on() -> None:
     state = small().state()
     assert set(state["networks"]) == {"to_real", "to_synthetic", "judge_real", "judge_synthetic"}
-    assert set(state) == {"networks", "averages", "generator_adam", "judge_adam", "overlap", "pools"}
-    assert set(labelled().state()) == set(state) | {"segmenter_adam"}
+    assert set(state) == {"networks", "averages", "generator_adam", "judge_adam", "finder", "pools"}
+    assert state["finder"] is None
+    assert set(labelled().state()["finder"]) == {"network", "adam", "overlap"}
 
 
 def test_two_pictures_are_learned_by_heart() -> None:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from garbage_synth.gan import probe
-from garbage_synth.gan.cycle_gan import CycleGan, Placement
+from garbage_synth.gan.cycle_gan import CycleGan
 from garbage_synth.gan.graphs import GraphedStep
+from garbage_synth.gan.placement import Placement
 from garbage_synth.gan.probe import graphs_fail
 
 CPU = Placement(torch.device("cpu"), "fp32")

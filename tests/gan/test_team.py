@@ -11,9 +11,10 @@ import torch
 
 from garbage_synth.config.gan import GanConfig
 from garbage_synth.errors import InputError
-from garbage_synth.gan.cycle_gan import CycleGan, Placement
+from garbage_synth.gan.cycle_gan import CycleGan
 from garbage_synth.gan.generator_file import load_generator
 from garbage_synth.gan.networks import GeneratorSpec
+from garbage_synth.gan.placement import Placement
 from garbage_synth.gan.team import ALONE, Team, local_device
 from tests.gan.test_train_gan import SETTINGS, call, fill
 
