@@ -10,7 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["JITTER_NUMBERS", "SEGMENTER_MIN_SIDE", "Segmenter", "dice", "jitter_colours", "overlap", "segmentation_loss"]
+__all__ = [
+    "JITTER_NUMBERS",
+    "SEGMENTER_MIN_SIDE",
+    "Segmenter",
+    "dice",
+    "jitter_colours",
+    "overlap",
+    "segmentation_loss",
+]
 
 SEGMENTER_MIN_SIDE = 32
 """Smallest side a segmenter takes; sides are multiples of 4."""
@@ -53,26 +61,25 @@ class Segmenter(nn.Module):
 def segmentation_loss(logits: Tensor, classes: Tensor) -> Tensor:
     """Cross-entropy, in which belt and items count alike however large, plus 1 - soft Dice of the items; a scalar.
 
-    logits: float (b, n + 1, h, w); classes: integer (b, h, w), 0..n. Where there are next to no items, or no belt,
-    their share fades.
+    logits: float (b, n + 1, h, w); classes: integer (b, h, w), 0..n. The Dice is of items against the belt, whatever
+    their class. Where there are next to no items, or no belt, their share of the entropy fades.
     """
     logits, target = logits.float(), classes.long()
     item = (target > 0).float()
     lost = functional.cross_entropy(logits, target, reduction="none")
     entropy = 0.5 * (_mean_over(lost, item) + _mean_over(lost, 1 - item))
-    probability = logits.softmax(dim=1)
-    met = (probability.gather(1, target.unsqueeze(1)).squeeze(1) * item).sum()
+    found = 1 - logits.softmax(dim=1)[:, 0]
     smooth = _LEAST_SHARE * item.numel()
-    return entropy + 1 - (2 * met + smooth) / ((1 - probability[:, 0]).sum() + item.sum() + smooth)
+    return entropy + 1 - (2 * (found * item).sum() + smooth) / (found.sum() + item.sum() + smooth)
 
 
 def overlap(logits: Tensor, classes: Tensor) -> Tensor:
-    """(2 |P and M|, |P| + |M|) in pixels, float32 (2,): P = what is told from the belt, M = items of any class.
+    """(2 |P and M|, |P| + |M|) in pixels, float32 (2,): P = what is no belt rather than belt, M = items of any class.
 
     Their quotient is the Dice of a batch. Averages over steps should be taken of both and divided afterwards: a crop
     without items then counts as nothing, not as a success.
     """
-    found, item = logits.argmax(dim=1) > 0, classes > 0
+    found, item = logits.softmax(dim=1)[:, 0] < 0.5, classes > 0
     return torch.stack([2.0 * (found & item).sum(), found.sum() + item.sum()]).float()
 
 
@@ -89,8 +96,8 @@ def jitter_colours(images: Tensor, numbers: Tensor) -> Tensor:
     """The same pictures as another camera might see them: float (b, 3, h, w) in [-1, 1], of the same shape.
 
     Gamma, contrast, brightness, white balance, saturation, a slope of light, blur and noise; nothing moves.
-    numbers: float (b, JITTER_NUMBERS), uniform in 0..1: all randomness, so that a step's pictures follow from its
-    numbers. Gray levels change by up to half of the range.
+    numbers: float (b, JITTER_NUMBERS), uniform in 0..1: all the randomness there is. 0.5 each leaves gray
+    pictures alone.
     """
     spread = (2 * numbers.float() - 1).view(*numbers.shape, 1, 1, 1)  # each number -1..1, to go with (b, 3, h, w)
     gamma, contrast, brightness, saturation, slope, turn, blur, amplitude, seed_x, seed_y = (
@@ -105,7 +112,7 @@ def jitter_colours(images: Tensor, numbers: Tensor) -> Tensor:
     gray = light.mean(dim=1, keepdim=True)
     light = gray + (0.85 + 0.6 * saturation) * (light - gray)
     field = torch.exp(0.2 * balance + 0.3 * slope * (x * torch.cos(math.pi * turn) + y * torch.sin(math.pi * turn)))
-    light = ((1 + 0.4 * contrast) * (light - gray.mean(dim=(2, 3), keepdim=True)) + gray.mean(dim=(2, 3), keepdim=True))
+    light = (1 + 0.4 * contrast) * (light - gray.mean(dim=(2, 3), keepdim=True)) + gray.mean(dim=(2, 3), keepdim=True)
     light = light * field + 0.2 * brightness
     soft = functional.avg_pool2d(light, 5, stride=1, padding=2, count_include_pad=False)
     light = light + blur.clamp_min(0) * (soft - light)
