@@ -118,7 +118,7 @@ def _lost_structure(after: Tensor, before: Tensor) -> Tensor:
     moments = torch.cat([after, before, after * after, before * before, after * before], dim=1)
     # what hangs over the border is left out of the mean
     means = functional.avg_pool2d(moments, _WINDOW_PX, stride=1, padding=_WINDOW_PX // 2, count_include_pad=False)
-    mean_after, mean_before, square_after, square_before, product = torch.split(means, 1, dim=1)
+    mean_after, mean_before, square_after, square_before, product = means.chunk(5, dim=1)
     spread_after = (square_after - mean_after * mean_after).clamp_min(0)
     spread_before = (square_before - mean_before * mean_before).clamp_min(0)
     joint = product - mean_after * mean_before

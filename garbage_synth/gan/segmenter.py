@@ -40,47 +40,46 @@ class Segmenter(nn.Module):
     def __init__(self, classes: int, base_channels: int = 16) -> None:
         super().__init__()
         c = base_channels
-        self.whole = nn.Sequential(_block(3, c), _block(c, c))
-        self.halved = nn.Sequential(_block(c, 2 * c, stride=2), _block(2 * c, 2 * c))
-        self.quarter = nn.Sequential(
+        self.outer = nn.Sequential(_block(3, c), _block(c, c))
+        self.middle = nn.Sequential(_block(c, 2 * c, stride=2), _block(2 * c, 2 * c))
+        self.inner = nn.Sequential(
             _block(2 * c, 4 * c, stride=2), *(_block(4 * c, 4 * c, dilation=dilation) for dilation in (1, 2, 4, 8, 1))
         )
-        self.half_again = _block(6 * c, 2 * c)
-        self.full_again = _block(3 * c, c)
+        self.middle_again = _block(6 * c, 2 * c)
+        self.outer_again = _block(3 * c, c)
         self.head = nn.Conv2d(c, classes + 1, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         """The logits of belt and classes at every pixel."""
-        full = self.whole(image)
-        half = self.halved(full)
-        half = self.half_again(torch.cat([_doubled(self.quarter(half)), half], dim=1))
-        logits: Tensor = self.head(self.full_again(torch.cat([_doubled(half), full], dim=1))).float()
+        outer = self.outer(image)
+        middle = self.middle(outer)
+        middle = self.middle_again(torch.cat([_doubled(self.inner(middle)), middle], dim=1))
+        logits: Tensor = self.head(self.outer_again(torch.cat([_doubled(middle), outer], dim=1))).float()
         return logits
 
 
 def segmentation_loss(logits: Tensor, classes: Tensor) -> Tensor:
     """Cross-entropy, in which belt and items count alike however large, plus 1 - soft Dice of the items; a scalar.
 
-    logits: float (b, n + 1, h, w); classes: integer (b, h, w), 0..n. Where there are next to no items, or no belt,
-    their share fades.
+    logits: float (b, n + 1, h, w); classes: integer (b, h, w), 0..n. The Dice is of items against the belt, whatever
+    their class. Where there are next to no items, or no belt, their share of the entropy fades.
     """
     logits, target = logits.float(), classes.long()
     item = (target > 0).float()
     lost = functional.cross_entropy(logits, target, reduction="none")
     entropy = 0.5 * (_mean_over(lost, item) + _mean_over(lost, 1 - item))
-    probability = logits.softmax(dim=1)
-    met = (probability.gather(1, target.unsqueeze(1)).squeeze(1) * item).sum()
+    found = 1 - logits.softmax(dim=1)[:, 0]
     smooth = _LEAST_SHARE * item.numel()
-    return entropy + 1 - (2 * met + smooth) / ((1 - probability[:, 0]).sum() + item.sum() + smooth)
+    return entropy + 1 - (2 * (found * item).sum() + smooth) / (found.sum() + item.sum() + smooth)
 
 
 def overlap(logits: Tensor, classes: Tensor) -> Tensor:
-    """(2 |P and M|, |P| + |M|) in pixels, float32 (2,): P = what is told from the belt, M = items of any class.
+    """(2 |P and M|, |P| + |M|) in pixels, float32 (2,): P = what is no belt rather than belt, M = items of any class.
 
     Their quotient is the Dice of a batch. Averages over steps should be taken of both and divided afterwards: a crop
     without items then counts as nothing, not as a success.
     """
-    found, item = logits.argmax(dim=1) > 0, classes > 0
+    found, item = logits.softmax(dim=1)[:, 0] < 0.5, classes > 0
     return torch.stack([2.0 * (found & item).sum(), found.sum() + item.sum()]).float()
 
 
@@ -97,8 +96,8 @@ def jitter_colours(images: Tensor, numbers: Tensor) -> Tensor:
     """The same pictures as another camera might see them: float (b, 3, h, w) in [-1, 1], of the same shape.
 
     Gamma, contrast, brightness, white balance, saturation, a slope of light, blur and noise; nothing moves.
-    numbers: float (b, JITTER_NUMBERS), uniform in 0..1: all randomness, so that a step's pictures follow from its
-    numbers. Gray levels change by up to half of the range.
+    numbers: float (b, JITTER_NUMBERS), uniform in 0..1: all the randomness there is. 0.5 each leaves gray
+    pictures alone.
     """
     spread = (2 * numbers.float() - 1).view(*numbers.shape, 1, 1, 1)  # each number -1..1, to go with (b, 3, h, w)
     gamma, contrast, brightness, saturation, slope, turn, blur, amplitude, seed_x, seed_y = (

@@ -92,6 +92,12 @@ def test_structure_is_blind_to_gain_offset_colour_and_slow_light() -> None:
         assert structure(changed, original) < 0.06
 
 
+def test_border_of_the_picture_is_as_blind_to_offset_as_its_middle() -> None:
+    classes = class_map().roll((-20, -16), dims=(1, 2))
+    own, original = regions_of(classes, edge_px=3, ring_px=6), picture(classes)
+    assert structure_loss(original + 0.5, original, own) < 0.01
+
+
 def test_structure_sees_erased_moved_and_inverted_items_in_this_order() -> None:
     original = picture(class_map())
     moved = picture(class_map().roll(5, dims=2))

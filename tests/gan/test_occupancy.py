@@ -36,6 +36,14 @@ def test_empty_belt_holds_nothing() -> None:
     assert foreground(np.repeat(belt[..., None], 3, axis=2).astype(np.uint8)).mean() < 0.01
 
 
+def test_what_is_fainter_than_grain_of_any_camera_is_no_item() -> None:
+    belt = np.full((120, 160, 3), 80, np.uint8)
+    belt[40:70, 50:90] += 6
+    assert not foreground(belt).any()
+    belt[40:70, 50:90] += 10
+    assert foreground(belt).mean() == pytest.approx(30 * 40 / (120 * 160), rel=0.05)
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 40, 3), (7, 300, 3)])
 def test_pictures_of_any_shape_have_a_foreground(shape: tuple[int, int, int]) -> None:
     assert foreground(np.full(shape, 9, np.uint8)).sum() == 0
