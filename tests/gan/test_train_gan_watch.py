@@ -12,6 +12,7 @@ from garbage_synth.gan import cycle_gan, evaluation
 from garbage_synth.gan.evaluation import KID
 from garbage_synth.gan.generator_file import find_generator, read_card
 from tests.gan.test_train_gan import GENERATORS, Listener, call, fill, generators
+from tests.stages.test_check_labels import write_before
 
 BEST = [name.replace("_ema", "_best_ema") for name in GENERATORS if "_ema" in name]
 LOOKS = {"evaluate_every_steps": 2, "evaluate_pictures": 4}
@@ -141,3 +142,14 @@ def test_inverted_translations_end_the_training_and_it_can_go_on_all_the_same(
     assert read_card(run / GENERATORS[0]).steps == 4
     done = call(folders, run, steps=8, settings={**settings, "abort_below_correlation": None}, resume=True)
     assert done.numbers["steps"] == 8
+
+
+def test_labels_of_a_dataset_are_watched(tmp_path: Path) -> None:
+    dataset = write_before(tmp_path / "dataset")
+    real = fill(tmp_path / "real", 2, (300, 200))
+    settings = {**LOOKS, "evaluate_every_steps": 1, "evaluate_frames": 1}
+    summary = call((dataset, real), tmp_path / "run", steps=1, settings=settings)
+    assert 0 <= looks(tmp_path / "run")[1]["label_hold"] <= 1
+    assert "label_hold" in summary.numbers["best"]
+    alone = call((dataset, real), tmp_path / "alone", steps=1, settings={**settings, "evaluate_frames": 0})
+    assert "label_hold" not in alone.numbers["best"]
