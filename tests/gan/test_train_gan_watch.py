@@ -1,16 +1,19 @@
 """How a training watches itself: looks, the best generators, guards; with small networks on small pictures."""
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from garbage_synth.errors import GarbageSynthError
+from garbage_synth.errors import GarbageSynthError, InputError
 from garbage_synth.gan import cycle_gan, evaluation
 from garbage_synth.gan.evaluation import KID
 from garbage_synth.gan.generator_file import find_generator, read_card
+from garbage_synth.io.images import read_rgb
 from tests.gan.test_train_gan import GENERATORS, Listener, call, fill, generators
 from tests.stages.test_check_labels import write_before
 
@@ -153,3 +156,39 @@ def test_labels_of_a_dataset_are_watched(tmp_path: Path) -> None:
     assert "label_hold" in summary.numbers["best"]
     alone = call((dataset, real), tmp_path / "alone", steps=1, settings={**settings, "evaluate_frames": 0})
     assert "label_hold" not in alone.numbers["best"]
+
+
+def test_curves_are_drawn_beside_the_samples(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    call(folders, tmp_path / "run", steps=4, settings=LOOKS)
+    curves = read_rgb(tmp_path / "run" / "curves.png")
+    assert np.unique(curves.reshape(-1, 3), axis=0).shape[0] > 20
+
+
+def test_tensorboard_gets_the_same_numbers_and_voids_those_of_an_interrupted_run(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    settings = {**LOOKS, "tensorboard": True, "checkpoint_every_steps": 100, "log_every_steps": 1}
+    run = tmp_path / "run"
+    call(folders, run, steps=4, settings=settings, stop_after=3)
+    older = (run / "checkpoint.pt").read_bytes()
+    call(folders, run, steps=6, settings=settings, stop_after=2, resume=True)
+    (run / "checkpoint.pt").write_bytes(older)
+    call(folders, run, steps=6, settings=settings, resume=True)
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    scalars = [event.step for event in events.Scalars("training/cycle_real")]
+    assert scalars == [1, 2, 3, 4, 5, 6]
+    assert [event.step for event in events.Scalars(f"evaluation/{KID}")] == [2, 4, 6]
+    assert {event.step for event in events.Images("samples")} >= {3, 6}
+
+
+def test_missing_tensorboard_is_said_before_anything_is_written(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"garbage-synth\[tensorboard\]"):
+        call(folders, tmp_path / "run", steps=1, settings={"tensorboard": True})
+    assert not (tmp_path / "run").exists()
