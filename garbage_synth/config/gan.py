@@ -163,6 +163,10 @@ class GanConfig(StageConfig):
     )
     abort_after_steps: int = Field(500, ge=0, description="steps before that is looked at")
 
+    tensorboard: bool = Field(
+        False, description="write numbers and samples for TensorBoard too, below tensorboard/ (extra: tensorboard)"
+    )
+
     cache_gb: float = Field(
         2.0, ge=0, description="memory for decoded pictures; those beyond it are decoded each time, GB"
     )

@@ -50,7 +50,10 @@ class FixedExtractor(nn.Module):
         self.stages = nn.ModuleList()
         inputs = 3
         for outputs in self.channels:
-            stage = nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="reflect", bias=False)
+            # skip_init: nothing is drawn from torch's own random numbers
+            stage = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+                nn.Conv2d, inputs, outputs, 3, padding=1, padding_mode="reflect", bias=False
+            )
             # Uniform numbers are the same on every machine, normal ones differ in their last bits.
             weight = torch.rand(stage.weight.shape, generator=rng, dtype=torch.float64) * 2 - 1
             weight[::2] -= weight[::2].mean((2, 3), keepdim=True)  # edges

@@ -91,8 +91,8 @@ class Recorder(Protocol):
     def samples(self, step: int, grid_rgb: NDArray[np.uint8]) -> None:
         """A picture (h, w, 3) whose columns are x, G(x), F(G(x)), y, F(y), G(F(y)), after `step` steps."""
 
-    def evaluation(self, step: int, values: Mapping[str, float]) -> None:
-        """What the generators are worth after `step` steps, see `Evaluator`."""
+    def evaluation(self, step: int, values: Mapping[str, float], best: bool) -> None:
+        """What the generators are worth after `step` steps, see `Evaluator`. best: the best so far."""
 
     def warn(self, text: str) -> None:
         """Something the user should know and may want to change."""
@@ -197,7 +197,7 @@ def _evaluated(gan: CycleGan, watch: Watch, plan: TrainingPlan, step: int, recor
     team, improved = plan.placement.team, False
     if team.leads:
         evaluation, improved = watch.look(gan, step)
-        recorder.evaluation(step, evaluation.values)
+        recorder.evaluation(step, evaluation.values, improved)
     return bool(team.tell(improved))
 
 

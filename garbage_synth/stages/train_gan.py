@@ -46,7 +46,7 @@ from garbage_synth.io.output import OutputFolder, fingerprint, open_output
 from garbage_synth.io.resize import parse_resize, resize_rgb, short_side_wh
 from garbage_synth.stages.class_maps import ClassMaps, read_class_maps
 from garbage_synth.stages.train_gan_labels import LabelledFrames, annotation_file, labelled_frames
-from garbage_synth.stages.train_gan_record import RunRecorder, newest_sample
+from garbage_synth.stages.train_gan_record import Board, RunRecorder, newest_sample, require_tensorboard
 
 __all__ = ["train_gan"]
 
@@ -66,6 +66,7 @@ _WATCHING = frozenset(
         "log_every_steps",
         "sample_count",
         "sample_every_steps",
+        "tensorboard",
         "threads",
     }
 )
@@ -105,8 +106,8 @@ def train_gan(
     Started by torchrun, its processes train one CycleGAN, each with `batch` pairs a step on its own GPU or on the CPU.
 
     The run folder: generator_synthetic_to_real.safetensors and generator_real_to_synthetic.safetensors, their averages
-    beside them as *_ema.safetensors, those judged best as *_best_ema.safetensors, checkpoint.pt, stats.jsonl, samples/,
-    config.yaml.
+    beside them as *_ema.safetensors, those judged best as *_best_ema.safetensors, checkpoint.pt, stats.jsonl,
+    curves.png, samples/, config.yaml.
 
     Raises InputError for wrong values, fewer than 2 pictures in a domain or a picture that cannot be read (all are
     read before the training begins), GarbageSynthError where the training breaks or memory runs out.
@@ -115,6 +116,8 @@ def train_gan(
     team = joined_team(chosen)
     progress = progress if progress and team.leads else NullProgress()
     config = config or GanConfig()
+    if config.tensorboard:
+        require_tensorboard()
     spec = _spec(generator, config)
     _check_numbers(crop, batch, steps, epochs, stop_after)
     short_px = parse_resize(resize)
@@ -195,6 +198,8 @@ def train_gan(
         output = opened(only_look=False)
         output.begin()  # also where a finished run is made longer
         write_text(out / "config.yaml", dump_config(config))
+        if config.tensorboard:
+            recorder.board = Board(out, first=earlier[0] if earlier else 0)
     team.tell(None)  # the folder is ready for all
     reason = graphs_fail(placement) if placement.graphed else None
     if reason:
@@ -214,6 +219,8 @@ def train_gan(
         numbers["device"] = describe(chosen, placement.precision)
         progress.message(_intent(plan, paths))
         result = _train(plan, domains, frames, out, recorder, progress)
+    if recorder.board:
+        recorder.board.close()
     numbers |= {"losses": dict(result.metrics), "seconds_per_step": result.seconds_per_step, "steps": result.steps}
     if result.last and result.best:
         numbers |= {"evaluation": dict(result.last.values), "best": dict(result.best.values)}

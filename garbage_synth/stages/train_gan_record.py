@@ -1,5 +1,6 @@
-"""What a training leaves behind of its course: lines of numbers and sample pictures."""
+"""What a training leaves behind of its course: lines of numbers, curves, sample pictures, TensorBoard events."""
 
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,20 +8,62 @@ import numpy as np
 from numpy.typing import NDArray
 
 from garbage_synth.core.progress import Progress
+from garbage_synth.errors import InputError
 from garbage_synth.io.atomic import write_bytes
 from garbage_synth.io.images import encode_png
-from garbage_synth.io.records import append_record, keep_records
+from garbage_synth.io.records import append_record, keep_records, read_records
+from garbage_synth.stages.train_gan_curves import draw_curves
 
-__all__ = ["STATS_FILE", "RunRecorder", "newest_sample"]
+__all__ = ["Board", "RunRecorder", "newest_sample", "require_tensorboard"]
 
 STATS_FILE = "stats.jsonl"
+CURVES_FILE = "curves.png"
+
+
+class Board:
+    """Writes TensorBoard events into the folder `tensorboard` of a run that goes on after `first` steps.
+
+    Events of later steps, of a run that was interrupted, become void. Raises InputError without TensorBoard.
+    """
+
+    def __init__(self, out: Path, *, first: int) -> None:
+        require_tensorboard()
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(out / "tensorboard"), purge_step=first + 1 if first else None)
+
+    def scalars(self, group: str, step: int, values: Mapping[str, float]) -> None:
+        """One scalar "group/name" for each value."""
+        for name, value in values.items():
+            self._writer.add_scalar(f"{group}/{name}", value, step)
+
+    def picture(self, step: int, grid_rgb: NDArray[np.uint8]) -> None:
+        """The samples; what was told before is now on disk."""
+        self._writer.add_image("samples", grid_rgb, step, dataformats="HWC")
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Nothing more will be told."""
+        self._writer.close()
+
+
+def require_tensorboard() -> None:
+    """Raises InputError where TensorBoard is not installed."""
+    if importlib.util.find_spec("tensorboard") is None:
+        raise InputError(
+            "tensorboard=true needs TensorBoard, which is not installed: pip install 'garbage-synth[tensorboard]', "
+            "or leave it out, as stats.jsonl and curves.png hold the same numbers"
+        )
 
 
 class RunRecorder:
     """Writes numbers and samples into the run folder, hands warnings on and remembers them.
 
-    out: None for a process of a team that does not lead; what it has to tell, the leader tells.
+    out: None for a process of a team that does not lead; what it has to tell, the leader tells. board: where numbers
+    and samples go besides.
     """
+
+    board: Board | None = None
 
     def __init__(self, out: Path | None, progress: Progress) -> None:
         self._out = out
@@ -40,16 +83,23 @@ class RunRecorder:
         """One line of numbers."""
         if self._out is not None:
             append_record(self._out / STATS_FILE, {"step": step, **values})
+        if self.board:
+            self.board.scalars("training", step, values)
 
-    def evaluation(self, step: int, values: Mapping[str, float]) -> None:
+    def evaluation(self, step: int, values: Mapping[str, float], best: bool) -> None:
         """One line of numbers under the key "evaluation"."""
         if self._out is not None:
-            append_record(self._out / STATS_FILE, {"step": step, "evaluation": dict(values)})
+            append_record(self._out / STATS_FILE, {"step": step, "evaluation": dict(values), "best": best})
+        if self.board:
+            self.board.scalars("evaluation", step, values)
 
     def samples(self, step: int, grid_rgb: NDArray[np.uint8]) -> None:
-        """One picture in samples/."""
+        """One picture in samples/, and all curves so far in one picture."""
         if self._out is not None:
             write_bytes(self._out / "samples" / f"{_sample_stem(step)}.png", encode_png(grid_rgb))
+            write_bytes(self._out / CURVES_FILE, encode_png(draw_curves(read_records(self._out / STATS_FILE))))
+        if self.board:
+            self.board.picture(step, grid_rgb)
 
     def warn(self, text: str) -> None:
         """Say it now, and again in the summary."""

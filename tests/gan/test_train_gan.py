@@ -93,6 +93,7 @@ def test_run_folder_holds_generators_samples_metrics_and_settings(folders: tuple
         "checkpoint.pt",
         "config.yaml",
         "garbage-synth.json",
+        "curves.png",
         "stats.jsonl",
         "samples",
     }

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from garbage_synth.stages.train_gan_curves import _series, _ticks, draw_curves
+
+RECORDS = [
+    *({"step": step, "cycle_real": 1 / step, "judge_real": 0.2} for step in range(1, 1001)),
+    {"step": 500, "evaluation": {"kid@1": 0.2, "label_hold": 0.9}, "best": True},
+    {"step": 1000, "evaluation": {"kid@1": 0.3, "label_hold": 0.8}, "best": False},
+]
+
+
+def test_picture_has_a_size_that_does_not_depend_on_the_length() -> None:
+    assert draw_curves([]).shape == draw_curves(RECORDS[:1]).shape == draw_curves(RECORDS).shape == (520, 1380, 3)
+
+
+def test_best_step_is_marked_in_panels_with_lines() -> None:
+    def marked(image: np.ndarray) -> bool:
+        return bool((image == (180, 140, 20)).all(axis=2).any())
+
+    assert marked(draw_curves(RECORDS))
+    assert not marked(draw_curves(RECORDS[:1000]))
+
+
+def test_evaluations_are_found_under_any_extractor_and_long_series_are_averaged() -> None:
+    assert _series(RECORDS, "kid").tolist() == [[500, 0.2], [1000, 0.3]]
+    cycle = _series(RECORDS, "cycle_real")
+    assert cycle.shape == (200, 2)
+    assert cycle[0] == pytest.approx([3, np.mean([1 / n for n in range(1, 6)])])
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (0.2, 0.2), (-3.0, 5.0), (1e-9, 2e-9), (-1e6, 1e6), (0.1, 0.47)])
+def test_ticks_are_few_and_enclose_the_values(low: float, high: float) -> None:
+    ticks = _ticks(low, high)
+    assert ticks[0] <= low <= high <= ticks[-1] + 1e-9
+    assert 2 <= len(ticks) <= 7
