@@ -35,7 +35,8 @@ def fake_graphs(monkeypatch: pytest.MonkeyPatch) -> list[FakeGraph]:
         return graphs[-1]
 
     @contextmanager
-    def graph(_: FakeGraph) -> Iterator[None]:
+    def graph(_: FakeGraph, *, capture_error_mode: str) -> Iterator[None]:
+        assert capture_error_mode == "thread_local"  # other threads pin memory meanwhile
         yield
 
     class FakeStream:
