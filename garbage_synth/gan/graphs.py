@@ -55,6 +55,6 @@ class GraphedStep:
         self._inputs = [tensor.clone() for tensor in inputs]
         graph = torch.cuda.CUDAGraph()
         # thread_local: the threads that prepare crops go on pinning memory, which a global recording would not survive
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        with torch.cuda.device(self._device), torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._outputs = self._step(*self._inputs)
         self._graph = graph
