@@ -54,6 +54,7 @@ class GraphedStep:
     def _record(self, inputs: tuple[Tensor, ...]) -> None:
         self._inputs = [tensor.clone() for tensor in inputs]
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # thread_local: the threads that prepare crops go on pinning memory, which a global recording would not survive
+        with torch.cuda.device(self._device), torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._outputs = self._step(*self._inputs)
         self._graph = graph

@@ -1,7 +1,7 @@
 """Recording and probing of CUDA graphs, the graph itself replaced: there is no GPU in the tests."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -36,7 +36,8 @@ def fake_graphs(monkeypatch: pytest.MonkeyPatch) -> list[FakeGraph]:
         return graphs[-1]
 
     @contextmanager
-    def graph(_: FakeGraph) -> Iterator[None]:
+    def graph(_: FakeGraph, *, capture_error_mode: str) -> Iterator[None]:
+        assert capture_error_mode == "thread_local"  # other threads pin memory meanwhile
         yield
 
     class FakeStream:
@@ -48,6 +49,7 @@ def fake_graphs(monkeypatch: pytest.MonkeyPatch) -> list[FakeGraph]:
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", made)
     monkeypatch.setattr(torch.cuda, "graph", graph)
+    monkeypatch.setattr(torch.cuda, "device", nullcontext)
     monkeypatch.setattr(torch.cuda, "Stream", lambda _: FakeStream())
     monkeypatch.setattr(torch.cuda, "stream", stream)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda _: FakeStream())
