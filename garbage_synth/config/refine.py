@@ -29,6 +29,8 @@ class RefineConfig(StageConfig):
         ),
     )
     check: bool = Field(
-        True, description="compare every label with the rewritten picture; false carries labels over to the byte"
+        True,
+        description="compare every label with the rewritten picture; false carries labels over to the byte, or as "
+        "the generator says that it moved them",
     )
     fidelity: FidelityConfig = FidelityConfig()

@@ -74,7 +74,7 @@ class Generator(nn.Module):
     """A network that translates pictures.
 
     forward: float (b, 3, h, w) in [-1, 1] -> float32 (b, 3, h, w), nominally in [-1, 1]; h and w multiples of 4, at
-    least 8.
+    least 8. The weights may be of a lower precision than the pictures.
     """
 
     def forward(self, image: Tensor) -> Tensor:
@@ -89,6 +89,9 @@ class Generator(nn.Module):
         """
         raise NotImplementedError
 
+    def _in_format_of_weights(self, image: Tensor) -> Tensor:
+        return image.to(next(self.parameters()).dtype)
+
 
 class ResnetGenerator(Generator):
     """c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-3, tanh: the paper's. Values in [-1, 1]."""
@@ -102,7 +105,7 @@ class ResnetGenerator(Generator):
     def with_displacement(self, image: Tensor) -> tuple[Tensor, None]:
         """The translated pictures."""
         # tanh in float32: bfloat16 has steps of half a gray level near white
-        return torch.tanh(self.body(image).float()), None
+        return torch.tanh(self.body(self._in_format_of_weights(image)).float()), None
 
 
 class WarpGenerator(Generator):
@@ -138,9 +141,10 @@ class WarpGenerator(Generator):
 
     def with_displacement(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
         """The translated pictures and u; None instead of u where warp_max_px is 0."""
-        features = self.trunk(image)
+        features = self.trunk(self._in_format_of_weights(image))
         grid = self.grid(features)
-        u = None if grid is None else displacement_of(grid, (image.shape[2], image.shape[3]))
+        height, width = image.shape[2:]
+        u = None if grid is None else self.displacement(grid, (height, width), 0, height)
         return self.compose(image, u, self.residual_head(features)), u
 
     def grid(self, features: Tensor) -> Tensor | None:
@@ -148,6 +152,11 @@ class WarpGenerator(Generator):
         if self.grid_head is None:
             return None
         return self.warp_max_px * torch.tanh(self.grid_head(features).float())
+
+    @staticmethod
+    def displacement(grid: Tensor, size_hw: tuple[int, int], top: int, bottom: int) -> Tensor:
+        """Rows top to bottom of u for a picture of size_hw, float32 (b, 2, bottom - top, w)."""
+        return displacement_of(grid, size_hw, top, bottom)
 
     @staticmethod
     def compose(image: Tensor, u: Tensor | None, head: Tensor, above: int = 0) -> Tensor:

@@ -5,10 +5,16 @@ map before each norm is computed once band by band for its moments, each band fr
 convolutions reach; zeros and mirrored rows stand at the borders of the frame only. Maps are kept where the network is
 narrowest, in the residual blocks (two are alive, each with a quarter of the bytes of a full-size map); the few wide
 layers before and after are computed again whenever their rows are needed, an eighth more arithmetic for a ResNet-9.
+
+A generator that deforms its picture has two heads on the map after the residual blocks. The grid of its displacement is
+tiny and computed from the whole of it; the rows of the displacement, and the rows of the picture that it reaches, are
+computed and read for each band of the result.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -16,26 +22,64 @@ from torch.nn import functional
 
 from garbage_synth.errors import InputError
 
-__all__ = ["walk"]
+__all__ = ["Warping", "walk"]
+
+
+@runtime_checkable
+class Warping(Protocol):
+    """A generator that deforms its picture and adds to it: the parts that it is computed in bands from."""
+
+    trunk: nn.Sequential
+    residual_head: nn.Sequential
+    warp_max_px: float
+
+    def grid(self, features: Tensor) -> Tensor | None:
+        """The control points of the displacement, of all that the trunk gives; None where there is none."""
+
+    def displacement(self, grid: Tensor, size_hw: tuple[int, int], top: int, bottom: int) -> Tensor:
+        """Rows top to bottom of the displacement of a picture of size_hw, float32 (1, 2, bottom - top, w) in pixels."""
+
+    def compose(self, image: Tensor, u: Tensor | None, head: Tensor, above: int) -> Tensor:
+        """The translated rows, of their displacement, the rows of the residual head, and those of the picture with
+        `above` more above them."""
 
 
 def walk(
-    network: nn.Module, read: Callable[[int, int], Tensor], height: int, rows: int
-) -> Iterator[tuple[int, int, Tensor]]:
-    """(top, bottom, float32 (1, c, bottom - top, w) in [-1, 1]) of each band of tanh(network.body(picture)), downwards.
+    network: nn.Module, read: Callable[[int, int], Tensor], size_hw: tuple[int, int], rows: int
+) -> Iterator[tuple[int, int, Tensor, Tensor | None]]:
+    """(top, bottom, translated rows, their displacement) of each band of a picture of size_hw, downwards.
 
-    network: its `body` is a sequence of Conv2d, ConvTranspose2d, InstanceNorm2d, ReLU, ReflectionPad2d and residual
-    blocks, which are modules with nothing but a `body` of the same kind: x + body(x). read(top, bottom): these rows of
-    the picture, float (1, c, bottom - top, w), in the network's number format and on its device; asked several times
-    for each row. rows: height of a band; the result depends on it in its last bits only.
+    The translated rows are float32 (1, c, bottom - top, w), nominally in [-1, 1], of tanh(network.body(picture)) or of
+    a `Warping` network; the displacement is float32 (1, 2, bottom - top, w) in pixels, or None where there is none.
+
+    network: its `body` (or `trunk` and `residual_head`) is a sequence of Conv2d, ConvTranspose2d, InstanceNorm2d, ReLU,
+    ReflectionPad2d and residual blocks, which are modules with nothing but a `body` of the same kind: x + body(x).
+    read(top, bottom): these rows of the picture, float32 (1, c, bottom - top, w), on the network's device; asked
+    several times for each row. rows: height of a band; the result depends on it in its last bits only.
 
     Raises InputError for a layer of another kind, before the first band.
     """
-    layers = _layers(network)
+    height = size_hw[0]
     bands = -(-height // rows)
-    result = _Walk(bands, deepest=min(_heights(layers, height))).through(layers, _Rows(height, read))
-    for top, bottom in _split(result.height, bands):
-        yield top, bottom, torch.tanh(result.get(top, bottom).float())
+    dtype = next((parameter.dtype for parameter in network.parameters()), torch.float32)
+    picture = _Rows(height, lambda top, bottom: read(top, bottom).to(dtype))
+    if not isinstance(network, Warping):
+        layers = _layers(network)
+        result = _Walk(bands, deepest=min(_heights(layers, height))).through(layers, picture)
+        for top, bottom in _split(result.height, bands):
+            yield top, bottom, torch.tanh(result.get(top, bottom).float()), None
+        return
+    trunk, head = _checked(network.trunk), _checked(network.residual_head)
+    walking = _Walk(bands, deepest=min(_heights(trunk, height)))
+    features = walking.through(trunk, picture)
+    grid = network.grid(features.get(0, features.height))
+    residual = walking.through(head, features)
+    reach = math.ceil(network.warp_max_px) + 1
+    for top, bottom in _split(height, bands):
+        u = None if grid is None else network.displacement(grid, size_hw, top, bottom)
+        first, last = max(top - reach, 0), min(bottom + reach, height)
+        image = read(top, bottom) if u is None else read(first, last)
+        yield top, bottom, network.compose(image, u, residual.get(top, bottom), 0 if u is None else top - first), u
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +251,14 @@ def _layers(module: nn.Module) -> list[nn.Module]:
     body = children.get("body")
     if not isinstance(body, nn.Sequential) or len(children) != 1:
         raise InputError(f"a generator with the part {module} cannot be computed in bands; raise --max-memory")
-    for layer in body:
+    return _checked(body)
+
+
+def _checked(layers: nn.Sequential) -> list[nn.Module]:
+    for layer in layers:
         if not _can_be_walked(layer):
             _layers(layer)
-    return list(body)
+    return list(layers)
 
 
 def _can_be_walked(layer: nn.Module) -> bool:

@@ -57,11 +57,12 @@ def frame_entry(verdict: FrameVerdict, annotations: Sequence[Annotation]) -> dic
 def carried(entry: Mapping[str, Any], verdict: Mapping[str, Any], on_drift: OnDrift) -> dict[str, Any] | None:
     """A COCO annotation as it goes on after a verdict (see `entry_of`), or None where it is left out.
 
-    It gets a field "fidelity" with status, q, e, drawn and shift_px. All other fields stay as they are, but for an
+    It gets a field "fidelity" with status, q, e, drawn and shift_px, and warp_px where there is one: how far the
+    generator itself says that it moved the item. All other fields stay as they are, but for an
     adjusted label under "adjust": its bbox, area and segmentation are the measured ones, amodal fields are gone, and
     where a part is gone visible_fraction is smaller by it.
     """
-    fidelity = {key: verdict[key] for key in ("drawn", "e", "q", "shift_px", "status")}
+    fidelity = {key: verdict[key] for key in ("drawn", "e", "q", "shift_px", "status", "warp_px") if key in verdict}
     status = verdict["status"]
     if status == "accepted" or on_drift in ("keep", "fail"):
         return {**entry, "fidelity": fidelity}

@@ -29,6 +29,7 @@ from garbage_synth.gan.device import (
     out_of_memory,
 )
 from garbage_synth.gan.generator_file import Direction, find_generator, load_generator, read_card
+from garbage_synth.gan.networks import WARP_GENERATORS
 from garbage_synth.io.atomic import write_json, write_text
 from garbage_synth.io.dataset import read_dataset, split_files
 from garbage_synth.io.images import image_size
@@ -40,7 +41,7 @@ from garbage_synth.refine.translate import Translator
 from garbage_synth.run.local import available_workers
 from garbage_synth.stages.label_verdicts import OnDrift
 from garbage_synth.stages.refine_join import has_yolo, join_labels, remove_records
-from garbage_synth.stages.refine_picture import FinishPicture, Picture, read_picture
+from garbage_synth.stages.refine_picture import FinishPicture, Picture, Rewritten, read_picture
 
 __all__ = ["refine"]
 
@@ -68,7 +69,8 @@ def refine(
     generator: a run folder of train-gan, of which the best averaged generator of `direction` is taken, else the
     averaged, else the raw one; or a generator file, which has a direction of its own. Pictures keep their names,
     sizes and kind (JPEG or PNG); annotations keep ids, boxes, masks and all further fields. A generator trained with
-    --resize gets its pictures at that size, and they are scaled back after it. Pictures too large for
+    --resize gets its pictures at that size, and they are scaled back after it. Where the generator tells how it deforms
+    a picture, labels follow it to the pixel before they are checked. Pictures too large for
     `config.max_memory_gb` or, without it, for a quarter of the machine's memory are computed in bands of rows, which
     differs in rounding only.
 
@@ -113,6 +115,11 @@ def refine(
                 f"the generator was trained at --resize short:{card.resize_short_px}: pictures are made smaller "
                 "for it and scaled back, which costs fine detail"
             )
+    if on_drift == "keep" and card.generator in WARP_GENERATORS and card.warp_max_px > 0:
+        warnings.append(
+            f"--on-drift keep leaves labels where they were, though the generator moves things by up to "
+            f"{card.warp_max_px:g} pixels along each axis; the other choices let labels follow it"
+        )
     for warning in warnings:
         progress.message(f"warning: {warning}")
     allowed = None if config.max_memory_gb is None else int(config.max_memory_gb * 2**30)
@@ -281,13 +288,13 @@ def _rewrite(
     spent = {"generator": 0.0}
     written_s: list[float] = []
 
-    def work(before: NDArray[np.uint8] | InputError) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | InputError:
+    def work(before: NDArray[np.uint8] | InputError) -> Rewritten | InputError:
         start = time.perf_counter()
-        after = before if isinstance(before, InputError) else (before, translator(before))
+        after = before if isinstance(before, InputError) else (before, *translator(before))
         spent["generator"] += time.perf_counter() - start
         return after
 
-    def write(picture: Picture, pixels: tuple[NDArray[np.uint8], NDArray[np.uint8]] | InputError) -> None:
+    def write(picture: Picture, pixels: Rewritten | InputError) -> None:
         start = time.thread_time()
         finish(picture, pixels)
         written_s.append(time.thread_time() - start)  # += of several threads would lose some

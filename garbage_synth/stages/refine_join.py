@@ -43,6 +43,7 @@ class _Tally:
     status: Counter[str] = field(default_factory=Counter)
     frames: Counter[str] = field(default_factory=Counter)
     shifts: list[float] = field(default_factory=list)
+    warps: list[float] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     invented: list[tuple[float, str]] = field(default_factory=list)
     worst: list[tuple[tuple[float, float], str, Path]] = field(default_factory=list)
@@ -58,6 +59,8 @@ class _Tally:
             self.status[item["status"]] += 1
             if item["status"] != "dropped":
                 self.shifts.append(item["shift_px"])
+            if "warp_px" in item:
+                self.warps.append(item["warp_px"])
         self.invented += [(own["score"], name) for own in entry["invented"]]
         if row.is_file():
             gone = sum(item["status"] == "dropped" for item in entry["items"]) / max(1, len(entry["items"]))
@@ -127,19 +130,25 @@ def _document(
         found = {} if entry["status"] == "unchecked" else {"fidelity": _of_picture(entry, changes)}
         images.append({**_unmarked(image), **found})
     verdicts = {(image_id, item["id"]): item for image_id, entry in entries.items() for item in entry["items"]}
+    moved = {
+        (image_id, own["id"]): own["fields"] for image_id, entry in entries.items() for own in entry.get("moved", ())
+    }
     for annotation in map(_unmarked, document.get("annotations", [])):
         image_id = annotation["image_id"]
-        verdict = verdicts.get((image_id, annotation["id"]))
         if image_id in gone:
             continue
         if changes and entries[image_id]["status"] == "rejected":
             annotations.append({**annotation, "fidelity": {"status": "rejected"}})
-        elif verdict is None:  # a crowd region, or nothing was checked
-            annotations.append(annotation)
-        else:
-            going_on = carried(annotation, verdict, on_drift)
-            if going_on is not None:
-                annotations.append(going_on)
+            continue
+        key = image_id, annotation["id"]
+        fields = moved.get(key, {})
+        if fields is None:  # deformed until nothing of it was left
+            continue
+        annotation |= fields
+        # without a verdict: a crowd region, or nothing was checked
+        going_on = carried(annotation, verdicts[key], on_drift) if key in verdicts else annotation
+        if going_on is not None:
+            annotations.append(going_on)
     return {**document, "annotations": annotations, "images": images}
 
 
@@ -192,6 +201,8 @@ def _outcome(tally: _Tally, on_drift: OnDrift, drop_rejected: bool) -> Outcome:
         "pictures_failed": tally.frames["failed"],
         "invented": len(tally.invented),
     }
+    if tally.warps:
+        numbers["warp_px_median"] = round(float(np.median(tally.warps)), 2)
     warnings = []
     total = sum(tally.frames.values())
     if tally.frames["rejected"]:

@@ -73,9 +73,9 @@ def under(monkeypatch: pytest.MonkeyPatch, tree: Path, generator: Path, tmp_path
         class Drawing:
             def __init__(self, *_: Any, **__: Any) -> None: ...
 
-            def __call__(self, image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            def __call__(self, image_rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], None]:
                 number = sources[image_rgb.tobytes()]
-                return rewritten(number, drawn.get(number, list(ITEMS)))
+                return rewritten(number, drawn.get(number, list(ITEMS))), None
 
         monkeypatch.setattr(module, "Translator", Drawing)
         return refine(flags.pop("dataset", tree), generator, tmp_path / out, device="cpu", precision="fp32", **flags)

@@ -114,7 +114,7 @@ def test_picture_over_the_limit_is_refused_with_sizes_and_the_least_that_would_d
     refuse(False, None, None)
     refuse(False, None, 2**40)
     refuse(False, 0, 2**31)
-    with pytest.raises(InputError, match=r"big\.jpg of 4000x3000 .* about 16 GB .* 2 GB may .*--max-memory, 2 at le"):
+    with pytest.raises(InputError, match=r"big\.jpg of 4000x3000 .* about 17 GB .* 2 GB may .*--max-memory, 2 at le"):
         refuse(False, None, 2**31)
     with pytest.raises(InputError, match=r"about 1\.9 GB .* 1 GB may .*takes 2 at least, in bands.*--precision bf16"):
         refuse(False, 0, 2**30)

@@ -135,7 +135,7 @@ def test_png_stays_png_and_jpeg_takes_its_quality(tmp_path: Path, generator: Pat
     assert sizes[0] > 1.5 * sizes[1]
     png = read_rgb(tmp_path / "out95" / "images" / "train" / "deep" / "one.PNG")
     network = Translator(module.load_generator(generator)[0], device=torch.device("cpu"), half=False)
-    assert np.array_equal(png, network(DRAWN.pixels["train", 1]))
+    assert np.array_equal(png, network(DRAWN.pixels["train", 1])[0])
 
 
 def test_interrupted_run_goes_on_where_it_was_and_gives_the_same_bytes(
@@ -267,9 +267,9 @@ def test_pictures_over_the_memory_are_computed_in_bands_to_the_same_pixels(
     walked = []
     inner = translate.walk
 
-    def spy(network: Any, read: Any, height: int, rows: int) -> Any:
-        walked.append(height)
-        return inner(network, read, height, 16)
+    def spy(network: Any, read: Any, size_hw: tuple[int, int], rows: int) -> Any:
+        walked.append(size_hw[0])
+        return inner(network, read, size_hw, 16)
 
     monkeypatch.setattr(translate, "walk", spy)
     parts, said = pngs(tmp_path / "parts")

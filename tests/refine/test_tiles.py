@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from garbage_synth.errors import InputError
-from garbage_synth.gan.networks import GeneratorName, GeneratorSpec, ResnetGenerator, init_weights
+from garbage_synth.gan.networks import Generator, GeneratorName, GeneratorSpec, WarpGenerator, init_weights
 from garbage_synth.refine.memory import MemoryPlan, peak_bytes
 from garbage_synth.refine.tiles import walk
 from garbage_synth.refine.translate import Translator
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 ROWS = (4, 8, 12, 16, 20, 32, 400)
 
 
-def generator(name: GeneratorName = "resnet6", channels: int = 4) -> ResnetGenerator:
+def generator(name: GeneratorName = "resnet6", channels: int = 4) -> Generator:
     network = GeneratorSpec(name, channels).build()
     init_weights(network, torch.Generator().manual_seed(0), 0.1)
     return network.requires_grad_(False)
@@ -41,12 +41,12 @@ def in_bands(network: nn.Module, image: Tensor, rows: int) -> Tensor:
         asked.append(bottom - top)
         return image[:, :, top:bottom]
 
-    bands = list(walk(network, read, image.shape[2], rows))
-    assert [top for top, _, _ in bands] == [0, *(bottom for _, bottom, _ in bands[:-1])]
-    assert all(band.shape[2] == bottom - top for top, bottom, band in bands)
+    bands = list(walk(network, read, (image.shape[2], image.shape[3]), rows))
+    assert [top for top, *_ in bands] == [0, *(bottom for _, bottom, *_ in bands[:-1])]
+    assert all(band.shape[2] == bottom - top for top, bottom, band, _ in bands)
     assert len(bands) >= image.shape[2] / rows / 2
     assert max(asked) <= rows + 40
-    return torch.cat([band for _, _, band in bands], dim=2)
+    return torch.cat([band for _, _, band, _ in bands], dim=2)
 
 
 @pytest.mark.parametrize("name", ["resnet6", "resnet9"])
@@ -61,6 +61,39 @@ def test_bands_of_any_height_equal_the_whole_frame(name: GeneratorName, size_hw:
         assert walked.shape == whole.shape
         assert walked.dtype == torch.float32
         assert (walked - whole).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("name", ["warp6", "warp"])
+@pytest.mark.parametrize("warp_max_px", [0.0, 4.0, 7.9])
+@pytest.mark.parametrize("size_hw", [(16, 16), (100, 68), (132, 8)])
+def test_deforming_generator_in_bands_equals_the_whole_frame(
+    name: GeneratorName, warp_max_px: float, size_hw: tuple[int, int]
+) -> None:
+    network, image = shaken(name, warp_max_px), picture(*size_hw)
+    with torch.inference_mode():
+        whole, u = network.with_displacement(image)
+    for rows in ROWS:
+        with torch.inference_mode():
+            bands = list(walk(network, lambda top, bottom: image[:, :, top:bottom], size_hw, rows))
+        assert (torch.cat([band for _, _, band, _ in bands], dim=2) - whole).abs().max() < 1e-4
+        if u is None:
+            assert all(own is None for *_, own in bands)
+        else:
+            assert u.abs().max() > warp_max_px / 4
+            walked = torch.cat([own for *_, own in bands if own is not None], dim=2)
+            assert (walked - u).abs().max() < 1e-4
+    assert (u is None) == (warp_max_px == 0)
+
+
+def shaken(name: GeneratorName, warp_max_px: float, channels: int = 4) -> Generator:
+    """A generator that deforms as far as it may; small residuals, so that it is the deformation that is compared."""
+    network = GeneratorSpec(name, channels, warp_max_px).build()
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for own, parameter in network.named_parameters():
+            std = 0.02 if own.startswith("residual_head.7") else 3.0 if own.startswith("grid_head.4") else 0.1
+            parameter.copy_(torch.randn(parameter.shape, generator=rng) * std)
+    return network.requires_grad_(False)
 
 
 def test_every_piece_alone_equals_the_whole_frame() -> None:
@@ -94,14 +127,14 @@ def test_moments_hold_where_the_mean_is_far_from_zero() -> None:
 def test_levels_of_a_picture_of_odd_sides_are_the_same() -> None:
     network = generator("resnet9", 8)
     image = np.random.default_rng(0).integers(0, 256, (61, 83, 3)).astype(np.uint8)
-    whole = Translator(network, device=CPU, half=False)(image)
+    whole = Translator(network, device=CPU, half=False)(image)[0]
     asked = []
 
     def rows(size_wh: tuple[int, int]) -> int:
         asked.append(size_wh)
         return 16
 
-    walked = Translator(network, device=CPU, half=False, band_rows=rows)(image)
+    walked = Translator(network, device=CPU, half=False, band_rows=rows)(image)[0]
     assert asked == [(83, 61)]
     assert walked.shape == image.shape
     assert walked.dtype == np.uint8
@@ -111,11 +144,31 @@ def test_levels_of_a_picture_of_odd_sides_are_the_same() -> None:
 
 def test_in_half_precision_bands_are_as_near_to_full_precision_as_the_whole_frame_is() -> None:
     image = np.kron(np.random.default_rng(0).integers(0, 256, (12, 16, 3)), np.ones((8, 8, 1))).astype(np.uint8)
-    exact = Translator(generator("resnet9", 16), device=CPU, half=False)(image).astype(int)
-    whole = Translator(generator("resnet9", 16), device=CPU, half=True)(image)
-    walked = Translator(generator("resnet9", 16), device=CPU, half=True, band_rows=lambda _: 16)(image)
+    exact = Translator(generator("resnet9", 16), device=CPU, half=False)(image)[0].astype(int)
+    whole = Translator(generator("resnet9", 16), device=CPU, half=True)(image)[0]
+    walked = Translator(generator("resnet9", 16), device=CPU, half=True, band_rows=lambda _: 16)(image)[0]
     assert np.abs(walked - exact).mean() < 1.1 * np.abs(whole - exact).mean()
     assert np.abs(walked - whole.astype(int)).mean() < 2
+
+
+def test_displacement_of_a_picture_of_odd_sides_is_told_for_its_own_pixels() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (61, 83, 3)).astype(np.uint8)
+    whole, u = Translator(shaken("warp6", 4.0), device=CPU, half=False)(image)
+    walked, same = Translator(shaken("warp6", 4.0), device=CPU, half=False, band_rows=lambda _: 16)(image)
+    assert u is not None
+    assert same is not None
+    assert u.shape == same.shape == (61, 83, 2)
+    assert u.dtype == np.float32
+    assert np.abs(u - same).max() < 1e-4
+    assert np.abs(walked.astype(int) - whole).max() <= 1
+
+
+def test_deforming_generator_of_a_layer_that_cannot_be_walked_is_refused() -> None:
+    network = shaken("warp6", 4.0)
+    assert isinstance(network, WarpGenerator)
+    network.residual_head[2] = nn.GELU()
+    with pytest.raises(InputError, match="cannot be computed in bands"):
+        in_bands(network, picture(16, 16), 8)
 
 
 class Body(nn.Module):
@@ -162,8 +215,9 @@ def resident(key):
     lines = open("/proc/self/status").read().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
 
-width, height, channels, half, rows = map(int, sys.argv[1:])
-network = GeneratorSpec("resnet6", channels).build()
+name = sys.argv[1]
+width, height, channels, half, rows = map(int, sys.argv[2:])
+network = GeneratorSpec(name, channels, 4.0).build()
 translate = Translator(network, device=torch.device("cpu"), half=bool(half), band_rows=lambda _: rows or None)
 image = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
 translate(image[:32, :32])
@@ -175,11 +229,12 @@ print(resident("VmHWM:") - before)
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="reads the resident set from /proc")
+@pytest.mark.parametrize("name", ["resnet6", "warp6"])
 @pytest.mark.parametrize("whole", [True, False])
-def test_estimate_is_above_the_resident_set_and_not_by_half(whole: bool) -> None:
+def test_estimate_is_above_the_resident_set_and_not_by_half(whole: bool, name: GeneratorName) -> None:
     size_wh, channels = (1280, 720), 16
     rows = None if whole else MemoryPlan(channels, False, 0).band_rows(size_wh)
-    arguments = [*map(str, size_wh), str(channels), "0", str(rows or 0)]
+    arguments = [name, *map(str, size_wh), str(channels), "0", str(rows or 0)]
     done = subprocess.run(
         [sys.executable, "-c", PEAK, *arguments],
         check=True,
