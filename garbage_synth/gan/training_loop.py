@@ -33,6 +33,7 @@ from garbage_synth.gan.generator_file import (
     save_generator,
 )
 from garbage_synth.gan.guards import InversionGuard
+from garbage_synth.gan.inception import InceptionDistances
 from garbage_synth.gan.networks import GeneratorSpec
 from garbage_synth.gan.pixels import sample_grid
 from garbage_synth.gan.schedule import Length, learning_rate
@@ -119,7 +120,8 @@ def train(
     def evaluator() -> Evaluator:
         count = config.evaluate_pictures
         fixed = {domain.name: fixed_crops(domain, crop=plan.crop_px, count=count) for domain in (synthetic, real)}
-        return Evaluator(fixed[synthetic.name], fixed[real.name], placement, witness)
+        inception = InceptionDistances(config.inception, placement.device) if config.inception else None
+        return Evaluator(fixed[synthetic.name], fixed[real.name], placement, witness, inception)
 
     gan = CycleGan(plan.spec, config, placement, seed=plan.seed)
     watch = Watch(config, evaluator, total_steps=length.total_steps, progress=progress)

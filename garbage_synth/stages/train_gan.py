@@ -27,6 +27,7 @@ from garbage_synth.gan.device import (
     out_of_memory,
 )
 from garbage_synth.gan.generator_file import generator_file_name
+from garbage_synth.gan.inception import InceptionDistances
 from garbage_synth.gan.networks import (
     DISCRIMINATOR_MIN_SIDE,
     GENERATOR_BLOCKS,
@@ -61,6 +62,7 @@ _WATCHING = frozenset(
         "checkpoint_every_minutes",
         "checkpoint_every_steps",
         "decode_threads",
+        "inception",
         "log_every_steps",
         "sample_count",
         "sample_every_steps",
@@ -115,6 +117,8 @@ def train_gan(
     config = config or GanConfig()
     if config.tensorboard:
         require_tensorboard()
+    if config.inception and config.evaluate_every_steps:
+        InceptionDistances(config.inception, chosen)  # refused now rather than at the first look
     spec = _spec(generator, config)
     _check_numbers(crop, batch, steps, epochs, stop_after)
     short_px = parse_resize(resize)
