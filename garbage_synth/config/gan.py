@@ -1,6 +1,7 @@
 """Settings of train-gan beyond its flags: the CycleGAN paper's (arXiv 1703.10593), and what keeps labels true."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -147,6 +148,11 @@ class GanConfig(StageConfig):
         ge=0,
         le=512,
         description="labelled synthetic pictures, cut to 512 pixels a side, whose labels are checked then",
+    )
+    inception: Path | None = Field(
+        None,
+        description="TorchScript file of a network uint8 (n, 3, h, w) -> features (n, d) for FID and KID besides; they "
+        "choose nothing (extra: metrics)",
     )
     best_min_hold: float = Field(
         0.95,

@@ -14,6 +14,7 @@ from garbage_synth.core.rng import rng_for
 from garbage_synth.gan.cycle_gan import CycleGan
 from garbage_synth.gan.data import Cut, Domain
 from garbage_synth.gan.distances import FixedExtractor, kid, lab_distance, sliced_wasserstein
+from garbage_synth.gan.inception import InceptionDistances
 from garbage_synth.gan.networks import Generator
 from garbage_synth.gan.pixels import to_levels, to_signed
 from garbage_synth.gan.placement import Placement
@@ -52,6 +53,7 @@ class Evaluator:
     real: Tensor
     placement: Placement
     witness: LabelWitness | None = None
+    inception: InceptionDistances | None = None
 
     @torch.no_grad()
     def __call__(self, gan: CycleGan) -> dict[str, float]:
@@ -59,7 +61,8 @@ class Evaluator:
 
         KID, "swd" and "lab": distances of the translated synthetic crops from the real ones (see `gan.distances`),
         swd the mean over its levels and lab the sum over L, a, b. "cycle_psnr": F(G(x)) against x in dB. "label_hold":
-        the share of labels that hold as they are, 0..1; absent where there is none to look at.
+        the share of labels that hold as they are, 0..1; absent where there is none to look at. Those of
+        `InceptionDistances` besides, where there is one.
         """
         to_real = gan.averages.get("to_real", gan.networks.to_real)
         to_synthetic = gan.averages.get("to_synthetic", gan.networks.to_synthetic)
@@ -77,6 +80,8 @@ class Evaluator:
             "lab": sum(lab_distance(fakes, self.real).values()),
             "cycle_psnr": float(10 * torch.log10(255**2 / torch.stack(errors).clamp_min(1e-2)).mean()),
         }
+        if self.inception:
+            values |= self.inception(fakes, self.real)
         held, total = self._labels(to_real)
         return values | ({"label_hold": held / total} if total else {})
 

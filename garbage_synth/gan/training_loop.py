@@ -34,6 +34,7 @@ from garbage_synth.gan.generator_file import (
     save_generator,
 )
 from garbage_synth.gan.guards import InversionGuard
+from garbage_synth.gan.inception import InceptionDistances
 from garbage_synth.gan.networks import GeneratorSpec
 from garbage_synth.gan.pixels import sample_grid
 from garbage_synth.gan.placement import Placement
@@ -121,7 +122,8 @@ def train(
     def evaluator() -> Evaluator:
         count = config.evaluate_pictures
         fixed = {domain.name: fixed_crops(domain, crop=plan.crop_px, count=count) for domain in (synthetic, real)}
-        return Evaluator(fixed[synthetic.name], fixed[real.name], placement, witness)
+        inception = InceptionDistances(config.inception, placement.device) if config.inception else None
+        return Evaluator(fixed[synthetic.name], fixed[real.name], placement, witness, inception)
 
     classes = 0 if synthetic.labels is None else len(synthetic.labels.names)
     gan = CycleGan(plan.spec, config, placement, seed=plan.seed, classes=classes)

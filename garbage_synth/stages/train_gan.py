@@ -26,12 +26,14 @@ from garbage_synth.gan.device import (
     out_of_memory,
 )
 from garbage_synth.gan.generator_file import generator_file_name
+from garbage_synth.gan.inception import InceptionDistances
 from garbage_synth.gan.networks import (
     DISCRIMINATOR_MIN_SIDE,
     GENERATOR_BLOCKS,
     SIDE_MULTIPLE,
     WARP_GENERATORS,
     GeneratorSpec,
+    count_parameters,
 )
 from garbage_synth.gan.placement import Placement
 from garbage_synth.gan.probe import graphs_fail
@@ -63,6 +65,7 @@ _WATCHING = frozenset(
         "checkpoint_every_minutes",
         "checkpoint_every_steps",
         "decode_threads",
+        "inception",
         "log_every_steps",
         "sample_count",
         "sample_every_steps",
@@ -118,6 +121,8 @@ def train_gan(
     config = config or GanConfig()
     if config.tensorboard:
         require_tensorboard()
+    if config.inception and config.evaluate_every_steps:
+        InceptionDistances(config.inception, chosen)  # refused now rather than at the first look
     spec = _spec(generator, config)
     _check_numbers(crop, batch, steps, epochs, stop_after)
     short_px = parse_resize(resize)
@@ -191,7 +196,18 @@ def train_gan(
         "steps_per_epoch": per_epoch,
         "total_steps": length.total_steps,
     }
+    plan = TrainingPlan(
+        spec=spec,
+        config=config,
+        length=length,
+        placement=placement,
+        crop_px=crop,
+        batch=batch,
+        resize_short_px=short_px,
+        seed=seed,
+    )
     if dry_run:
+        progress.message(_intent(plan, paths))
         return StageSummary("train-gan", out, numbers, tuple(recorder.warnings))
 
     if team.leads:
@@ -204,17 +220,7 @@ def train_gan(
     reason = graphs_fail(placement) if placement.graphed else None
     if reason:
         recorder.warn(f"steps are started one by one, since CUDA graphs cannot be used here: {reason}")
-        placement = replace(placement, acceleration="none")
-    plan = TrainingPlan(
-        spec=spec,
-        config=config,
-        length=length,
-        placement=placement,
-        crop_px=crop,
-        batch=batch,
-        resize_short_px=short_px,
-        seed=seed,
-    )
+        plan = replace(plan, placement=replace(placement, acceleration="none"))
     with computing_threads(config.threads):
         numbers["device"] = describe(chosen, placement.precision)
         progress.message(_intent(plan, paths))
@@ -340,10 +346,12 @@ def _intent(plan: TrainingPlan, paths: Mapping[str, Sequence[Path]]) -> str:
     where = describe(plan.placement.device, plan.placement.precision)
     team = plan.placement.team
     others = f", in {team.size} processes of {plan.batch} pairs a step each" if team.size > 1 else ""
+    millions = count_parameters(plan.spec.build()) / 1e6
     return (
-        f"training {plan.spec.name} on {len(paths['synthetic'])} synthetic and {len(paths['real'])} real pictures for "
+        f"training {plan.spec.name} ({millions:.1f} M parameters a generator) on {len(paths['synthetic'])} synthetic "
+        f"and {len(paths['real'])} real pictures for "
         f"{plan.length.total_steps:,} steps ({epochs:.3g} epochs) on {where}{others}; "
-        "how long it takes is told after the first steps"
+        "how long it takes, and how much memory, is told after the first steps"
     )
 
 

@@ -192,3 +192,12 @@ def test_missing_tensorboard_is_said_before_anything_is_written(
     with pytest.raises(InputError, match=r"garbage-synth\[tensorboard\]"):
         call(folders, tmp_path / "run", steps=1, settings={"tensorboard": True})
     assert not (tmp_path / "run").exists()
+
+
+def test_size_and_what_is_not_known_yet_are_told_before_the_first_step(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    listener = Listener()
+    call(folders, tmp_path / "run", steps=1, dry_run=True, settings={"base_channels": 64}, progress=listener)
+    assert listener.said("7.8 M parameters")  # resnet6 of the paper: 7,837,699
+    assert listener.said("how long it takes, and how much memory, is told after the first steps")
