@@ -9,7 +9,6 @@ folds.
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 __all__ = ["PITCH_PX", "displacement_of", "warp"]
 
@@ -27,7 +26,11 @@ def displacement_of(grid: Tensor, size_hw: tuple[int, int], top: int = 0, bottom
     """
     height, width = size_hw
     bottom = height if bottom is None else bottom
-    grid = functional.pad(grid.float(), (2, 2, 2, 2), mode="replicate")
+    grid = grid.float()
+    for dim in (2, 3):
+        # torch.compile (2.15) stumbles over the gradient of a replicating pad here
+        inside = torch.arange(-2, grid.shape[dim] + 2, device=grid.device).clamp(0, grid.shape[dim] - 1)
+        grid = grid.index_select(dim, inside)
     first, last = (top + _HALF) // PITCH_PX, (bottom - 1 + _HALF) // PITCH_PX
     rows = _spline(grid[:, :, first : last + 4].mT).mT
     skipped = top + _HALF - first * PITCH_PX
