@@ -76,9 +76,10 @@ def test_resumed_training_keeps_the_same_best_as_the_uninterrupted_one(
     best: int,
 ) -> None:
     rig(monkeypatch, distances)
-    whole = call(folders, tmp_path / "whole", steps=7, settings=LOOKS)
+    settings = {**LOOKS, "checkpoint_every_steps": 100}  # a new best is a reason of its own to save
+    whole = call(folders, tmp_path / "whole", steps=7, settings=settings)
     for stop_after in (3, 2, None):
-        parts = call(folders, tmp_path / "parts", steps=7, settings=LOOKS, stop_after=stop_after, resume=True)
+        parts = call(folders, tmp_path / "parts", steps=7, settings=settings, stop_after=stop_after, resume=True)
     assert whole.numbers["best_step"] == parts.numbers["best_step"] == best
     assert looks(tmp_path / "parts") == looks(tmp_path / "whole")
     for name in BEST:
