@@ -12,7 +12,6 @@ from torch.nn import functional
 
 __all__ = [
     "JITTER_NUMBERS",
-    "SEGMENTER_MIN_SIDE",
     "Segmenter",
     "dice",
     "init_segmenter",
@@ -20,9 +19,6 @@ __all__ = [
     "overlap",
     "segmentation_loss",
 ]
-
-SEGMENTER_MIN_SIDE = 32
-"""Smallest side a segmenter takes; sides are multiples of 4."""
 
 JITTER_NUMBERS = 13
 """Random numbers that `jitter_colours` wants of each picture."""
@@ -34,7 +30,7 @@ class Segmenter(nn.Module):
     """A U-Net (arXiv 1505.04597) of two halvings whose deepest level looks wide by dilation.
 
     classes: kinds of items beside the belt. forward: float (b, 3, h, w) in [-1, 1] -> float32 logits
-    (b, classes + 1, h, w), the belt first; h and w multiples of 4, at least 32. It has no norms, therefore wants the
+    (b, classes + 1, h, w), the belt first; h and w multiples of 4. It has no norms, therefore wants the
     weights of `init_segmenter`: InstanceNorm blows the grain of an empty crop up to the contrast of items, and with it
     nothing was learnt from single crops in 300 steps that learnt well without.
     """
