@@ -43,3 +43,9 @@ def test_a_saved_preset_loads_again_and_another_is_refused_by_name() -> None:
     assert set(PRESETS) == {"labels", "paper"}
     with pytest.raises(ConfigError, match="preset.*'labels' or 'paper'"):
         load_config(GanConfig, None, ["preset=plain"])
+
+
+def test_overrides_leave_the_preset_as_it_was() -> None:
+    before = load_config(GanConfig, None, ["preset=paper"])
+    load_config(GanConfig, None, ["preset=paper", "labels.flip=0.5"])
+    assert load_config(GanConfig, None, ["preset=paper"]) == before
