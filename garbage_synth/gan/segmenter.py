@@ -29,13 +29,16 @@ _LEAST_SHARE = 0.01
 class Segmenter(nn.Module):
     """A U-Net (arXiv 1505.04597) of two halvings whose deepest level looks wide by dilation.
 
-    classes: kinds of items beside the belt. forward: float (b, 3, h, w) in [-1, 1] -> float32 logits
-    (b, classes + 1, h, w), the belt first; h and w multiples of 4. It has no norms, therefore wants the
-    weights of `init_segmenter`: InstanceNorm blows the grain of an empty crop up to the contrast of items, and with it
-    nothing was learnt from single crops in 300 steps that learnt well without.
+    classes: kinds of items beside the belt; 1 = any item, for class maps as `classes > 0`. forward: float (b, 3, h, w)
+    in [-1, 1] -> float32 logits (b, classes + 1, h, w), the belt first; h and w multiples of 4.
+
+    It has no norms, therefore wants the weights of `init_segmenter`: InstanceNorm blows the grain of an empty crop up
+    to the contrast of items. On single crops of 96 pixels of rendered composites, Adam at 1e-3, Dice on other
+    composites: any item 0.80 after 50 steps and 0.83 after 300; of seven classes 0.76 after 200, and 0.04 with
+    InstanceNorm.
     """
 
-    def __init__(self, classes: int, base_channels: int = 16) -> None:
+    def __init__(self, classes: int = 1, base_channels: int = 16) -> None:
         super().__init__()
         c = base_channels
         self.outer = nn.Sequential(_block(3, c), _block(c, c))
