@@ -96,7 +96,7 @@ def load_config(
             raise ConfigError(f"--set {override!r} is not of the form key=value")
         loaded = parse_yaml(value, f"--set {override!r}")
         if key.strip() == "preset" and isinstance(loaded, str):
-            tree = merged(tree, cls.presets.get(loaded, {}))
+            tree = merged(tree, copy.deepcopy(cls.presets.get(loaded, {})))  # what follows is put into it
         _put(tree, key.strip().split("."), loaded, override)
     try:
         return cls.model_validate(tree)

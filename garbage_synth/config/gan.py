@@ -59,7 +59,7 @@ class LabelConfig(StageConfig):
         0.8, ge=0, le=1, description="Dice of that network on x from which on its verdict on G(x) counts"
     )
     segmenter_channels: int = Field(16, ge=1, le=256, description="channels of that network at full resolution")
-    segmenter_learning_rate: float = Field(2e-3, gt=0, lt=1, description="Adam's step size for that network")
+    segmenter_learning_rate: float = Field(1e-3, gt=0, lt=1, description="Adam's step size for that network")
     flip: float = Field(1.0, ge=0, description="weight of |G(mirrored x) - mirrored G(x)|")
     flip_every_steps: int = Field(4, ge=1, description="steps between two with the flip term, which costs another G(x)")
     match_occupancy: bool = Field(

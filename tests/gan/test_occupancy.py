@@ -30,10 +30,17 @@ def test_items_are_found_on_a_striped_belt_under_uneven_light(size_wh: tuple[int
     assert (found & truth).sum() / (found | truth).sum() > 0.75
 
 
-def test_empty_belt_holds_nothing() -> None:
+@pytest.mark.parametrize("grain", [5, 12])
+def test_empty_belt_holds_nothing_however_coarse_its_grain(grain: float) -> None:
     y, x = np.mgrid[:120, :160]
-    belt = 80 + 0.3 * x + 20 * (y // 10 % 2) + rng_for(0, "test", "belt", 1).normal(0, 5, (120, 160))
-    assert foreground(np.repeat(belt[..., None], 3, axis=2).astype(np.uint8)).mean() < 0.01
+    belt = 80 + 0.3 * x + 20 * (y // 10 % 2) + rng_for(0, "test", "belt", 1).normal(0, grain, (120, 160))
+    assert foreground(np.repeat(belt.clip(0, 255)[..., None], 3, axis=2).astype(np.uint8)).mean() < 0.01
+
+
+def test_specks_of_dirt_are_no_items() -> None:
+    belt = np.full((120, 160, 3), 80, np.uint8)
+    belt[10:110:9, 12:150:9] = 250
+    assert not foreground(belt).any()
 
 
 def test_what_is_fainter_than_grain_of_any_camera_is_no_item() -> None:
