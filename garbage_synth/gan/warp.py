@@ -28,10 +28,8 @@ def displacement_of(grid: Tensor, size_hw: tuple[int, int], top: int = 0, bottom
     height, width = size_hw
     bottom = height if bottom is None else bottom
     grid = functional.pad(grid.float(), (2, 2, 2, 2), mode="replicate")
-    first, last = (top + _HALF) // PITCH_PX, (bottom - 1 + _HALF) // PITCH_PX
-    rows = _spline(grid[:, :, first : last + 4].mT).mT
-    skipped = top + _HALF - first * PITCH_PX
-    return _spline(rows[:, :, skipped : skipped + bottom - top])[..., _HALF : _HALF + width]
+    rows = _spline(grid.mT).mT[:, :, _HALF + top : _HALF + bottom]
+    return _spline(rows)[..., _HALF : _HALF + width]
 
 
 def warp(picture: Tensor, displacement: Tensor, above: int = 0) -> Tensor:
