@@ -31,10 +31,8 @@ def displacement_of(grid: Tensor, size_hw: tuple[int, int], top: int = 0, bottom
         # torch.compile (2.15) stumbles over the gradient of a replicating pad here
         inside = torch.arange(-2, grid.shape[dim] + 2, device=grid.device).clamp(0, grid.shape[dim] - 1)
         grid = grid.index_select(dim, inside)
-    first, last = (top + _HALF) // PITCH_PX, (bottom - 1 + _HALF) // PITCH_PX
-    rows = _spline(grid[:, :, first : last + 4].mT).mT
-    skipped = top + _HALF - first * PITCH_PX
-    return _spline(rows[:, :, skipped : skipped + bottom - top])[..., _HALF : _HALF + width]
+    rows = _spline(grid.mT).mT[:, :, _HALF + top : _HALF + bottom]
+    return _spline(rows)[..., _HALF : _HALF + width]
 
 
 def warp(picture: Tensor, displacement: Tensor, above: int = 0) -> Tensor:
