@@ -12,6 +12,7 @@ __all__ = [
     "box_of_mask",
     "box_of_segmentation",
     "compressed_rle",
+    "mask_of_box",
     "mask_of_segmentation",
     "rle_of_mask",
 ]
@@ -39,6 +40,14 @@ def compressed_rle(segmentation: Any) -> Any:
         return _text_rle(segmentation)
     height, width = segmentation["size"]
     return _text_rle(coco_mask.frPyObjects(dict(segmentation), height, width))
+
+
+def mask_of_box(box_xyxy: tuple[float, float, float, float], size_hw: tuple[int, ...]) -> NDArray[np.bool_]:
+    """A box filled, bool (h, w): edges go to the nearest pixel border, and what is beyond the frame is left out."""
+    mask = np.zeros(size_hw, np.bool_)
+    x0, y0, x1, y1 = (max(0, round(edge)) for edge in box_xyxy)
+    mask[y0:y1, x0:x1] = True
+    return mask
 
 
 def mask_of_segmentation(segmentation: Any, size_hw: tuple[int, int]) -> NDArray[np.bool_]:

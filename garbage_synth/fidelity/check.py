@@ -49,7 +49,7 @@ class LabelCheck:
         )
         verdicts, taken = [], np.zeros(before.shape, np.bool_)
         for label in labels:
-            mask = _mask(label, before.shape)
+            mask = label.filled(before.shape)
             if box_of_mask(mask) is None:
                 verdicts.append(Verdict("dropped", 0.0, 0.0, 0.0, 0.0, label.box_xyxy))
                 continue
@@ -64,19 +64,6 @@ class LabelCheck:
         free = cv2.dilate(taken.astype(np.uint8), np.ones((side, side), np.uint8)) == 0
         invented = find_invented(before, after, np.asarray(free), config.invented)
         return FrameVerdict("rejected" if rejected else "kept", tuple(verdicts), invented)
-
-
-def _mask(label: Label, size_hw: tuple[int, ...]) -> NDArray[np.bool_]:
-    """The label's mask, or, where it has none or one without a pixel, its box filled."""
-    if label.mask is not None:
-        if label.mask.shape != size_hw:
-            raise ValueError(f"mask has shape {label.mask.shape}, the picture {size_hw}")
-        if label.mask.any():
-            return label.mask
-    mask = np.zeros(size_hw, np.bool_)
-    x0, y0, x1, y1 = (max(0, round(edge)) for edge in label.box_xyxy)
-    mask[y0:y1, x0:x1] = True
-    return mask
 
 
 def _motion(

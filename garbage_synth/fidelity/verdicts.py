@@ -6,6 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from garbage_synth.core.masks import mask_of_box
+
 __all__ = ["Box", "FrameVerdict", "Invented", "Label", "Verdict"]
 
 Box = tuple[float, float, float, float]
@@ -18,6 +20,18 @@ class Label:
 
     box_xyxy: Box
     mask: NDArray[np.bool_] | None = None
+
+    def filled(self, size_hw: tuple[int, ...]) -> NDArray[np.bool_]:
+        """The mask or, where there is none or one without a pixel, the box filled: bool (h, w).
+
+        Raises ValueError where the mask is of another size.
+        """
+        if self.mask is not None:
+            if self.mask.shape != size_hw:
+                raise ValueError(f"mask has shape {self.mask.shape}, the picture {size_hw}")
+            if self.mask.any():
+                return self.mask
+        return mask_of_box(self.box_xyxy, size_hw)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from garbage_synth.core.masks import mask_of_segmentation
+from garbage_synth.core.masks import mask_of_box, mask_of_segmentation
 from garbage_synth.core.types import Annotation, ImageRecord
 from garbage_synth.errors import InputError
 from garbage_synth.io.dataset import read_dataset, split_files
@@ -110,6 +110,4 @@ def _mask(item: Annotation, size_hw: tuple[int, int]) -> NDArray[np.bool_]:
     if item.segmentation:
         return mask_of_segmentation(item.segmentation, size_hw)
     x, y, width, height = item.bbox_xywh
-    mask = np.zeros(size_hw, np.bool_)
-    mask[max(0, round(y)) : max(0, round(y + height)), max(0, round(x)) : max(0, round(x + width))] = True
-    return mask
+    return mask_of_box((x, y, x + width, y + height), size_hw)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from garbage_synth.composite.annotate import polygons_of_part
 from garbage_synth.core.displacement import moved_mask, reach_px
-from garbage_synth.core.masks import box_of_mask, mask_of_segmentation, rle_of_mask
+from garbage_synth.core.masks import box_of_mask, mask_of_box, mask_of_segmentation, rle_of_mask
 from garbage_synth.core.types import Annotation
 from garbage_synth.errors import InputError
 from garbage_synth.fidelity.verdicts import Label
@@ -52,7 +52,7 @@ def follow(
 
 def mean_warp_px(label: Label, displacement: Displacement) -> float:
     """How far what lies on the pixels of a label has moved, in the mean; 0 for a label without a pixel."""
-    mask = _filled(label, displacement.shape[:2])
+    mask = label.filled(displacement.shape[:2])
     box = box_of_mask(mask)
     if box is None:
         return 0.0
@@ -70,7 +70,7 @@ def moved_picture(image_rgb: NDArray[np.uint8], displacement: Displacement) -> N
 
 
 def _followed(annotation: Annotation, label: Label, displacement: Displacement, reach: int, source: str) -> Followed:
-    mask = _filled(label, displacement.shape[:2])
+    mask = label.filled(displacement.shape[:2])
     moved = moved_mask(mask, displacement, reach)
     old, new = box_of_mask(mask), box_of_mask(moved)
     if new is None and old is not None:
@@ -101,7 +101,7 @@ def _amodal(extra: Mapping[str, Any], displacement: Displacement, reach: int) ->
         mask = mask_of_segmentation(segmentation, size_hw)
     elif box:
         x, y, width, height = box
-        mask = _filled(Label((x, y, x + width, y + height)), size_hw)
+        mask = mask_of_box((x, y, x + width, y + height), size_hw)
     else:
         return fields
     moved = moved_mask(mask, displacement, reach)
@@ -131,13 +131,3 @@ def _segmentation(before: Any, mask: Mask) -> Any:
         if polygons is not None:
             return polygons
     return rle_of_mask(mask)
-
-
-def _filled(label: Label, size_hw: tuple[int, ...]) -> Mask:
-    """The label's mask or, where it has none or one without a pixel, its box filled."""
-    if label.mask is not None and label.mask.any():
-        return label.mask
-    mask = np.zeros(size_hw, np.bool_)
-    x0, y0, x1, y1 = (max(0, round(edge)) for edge in label.box_xyxy)
-    mask[y0:y1, x0:x1] = True
-    return mask

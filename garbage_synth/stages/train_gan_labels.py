@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from garbage_synth.core.displacement import moved_mask
 from garbage_synth.core.masks import box_of_mask
 from garbage_synth.core.types import Annotation
 from garbage_synth.errors import InputError
@@ -17,6 +18,7 @@ from garbage_synth.fidelity.verdicts import Label
 from garbage_synth.gan.networks import SIDE_MULTIPLE
 from garbage_synth.io.dataset import SplitFiles, read_dataset, split_files
 from garbage_synth.io.images import read_rgb
+from garbage_synth.stages.label_displacement import moved_picture
 from garbage_synth.stages.label_verdicts import labels_of
 
 __all__ = ["LabelledFrames", "annotation_file", "labelled_frames"]
@@ -40,8 +42,8 @@ class LabelledFrames:
         """(labels that hold as they are, labels in all) of picture `index` rewritten as after_rgb."""
         before_rgb, masks = self.pictures[index], self.masks[index]
         if displacement is not None:
-            before_rgb = _moved(before_rgb, displacement, cv2.INTER_LINEAR)
-            masks = tuple(_moved(mask.astype(np.uint8), displacement, cv2.INTER_NEAREST) > 0 for mask in masks)
+            before_rgb = moved_picture(before_rgb, displacement)
+            masks = tuple(moved_mask(mask, displacement) for mask in masks)
         verdict = self.check(before_rgb, after_rgb, [_label(mask) for mask in masks])
         return sum(own.status == "accepted" for own in verdict.verdicts), len(verdict.verdicts)
 
@@ -89,7 +91,7 @@ def _frame(
     picture = resized(whole)
     size_wh = picture.shape[1], picture.shape[0]
     masks = [
-        np.asarray(cv2.resize(_mask(label, whole.shape[:2]).astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST))
+        np.asarray(cv2.resize(label.filled(whole.shape[:2]).astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST))
         > 0
         for label in labels
     ]
@@ -115,23 +117,5 @@ def _inside(masks: Sequence[NDArray[np.bool_]], window: Window) -> tuple[NDArray
     return tuple(mask[window] for mask in masks if mask[window].sum() >= _SMALLEST_PART * mask.sum())
 
 
-def _mask(label: Label, size_hw: tuple[int, ...]) -> NDArray[np.bool_]:
-    """The label's mask or, where it has none or an empty one, its box filled."""
-    if label.mask is not None and label.mask.any():
-        return label.mask
-    mask = np.zeros(size_hw, np.bool_)
-    x0, y0, x1, y1 = (max(0, round(edge)) for edge in label.box_xyxy)
-    mask[y0:y1, x0:x1] = True
-    return mask
-
-
 def _label(mask: NDArray[np.bool_]) -> Label:
     return Label(box_of_mask(mask) or (0, 0, 0, 0), mask)
-
-
-def _moved(image: NDArray[np.uint8], displacement: NDArray[np.float32], interpolation: int) -> NDArray[np.uint8]:
-    """What is at p in the result was at p + u(p); the border is repeated."""
-    height, width = image.shape[:2]
-    x = np.arange(width, dtype=np.float32) + displacement[..., 0]
-    y = np.arange(height, dtype=np.float32)[:, None] + displacement[..., 1]
-    return np.asarray(cv2.remap(image, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE), np.uint8)
