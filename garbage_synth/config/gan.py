@@ -56,7 +56,7 @@ class LabelConfig(StageConfig):
         1.0, ge=0, description="weight of a segmentation of G(x) against the masks of x, by a network trained on x"
     )
     segmenter_min_dice: float = Field(
-        0.8, ge=0, le=1, description="Dice of that network on x from which on its verdict on G(x) counts"
+        0.75, ge=0, le=1, description="Dice of that network on x from which on its verdict on G(x) counts"
     )
     segmenter_channels: int = Field(16, ge=1, le=256, description="channels of that network at full resolution")
     segmenter_learning_rate: float = Field(1e-3, gt=0, lt=1, description="Adam's step size for that network")
@@ -106,6 +106,16 @@ class GanConfig(StageConfig):
     lambda_cycle: float = Field(10.0, ge=0, description="weight of |F(G(x)) - x| against the adversarial loss")
     identity_ratio: float = Field(
         0.5, ge=0, description="weight of |G(y) - y| as a multiple of lambda_cycle; keeps colours; 0 switches it off"
+    )
+    smooth_below: float | None = Field(
+        None,
+        ge=0,
+        le=2,
+        description=(
+            "difference of gray levels (2 = black to white) below which cycle and identity loss are quadratic, not "
+            "linear; null = 0 for the paper's generators, 0.2 for warp and warp6, which would not leave their "
+            "beginning as the identity otherwise"
+        ),
     )
     pool_size: int = Field(50, ge=0, description="translated pictures remembered for each discriminator; 0 = none")
     flip: bool = Field(True, description="mirror half of the crops left to right")

@@ -13,25 +13,31 @@ from garbage_synth.gan.average import averaged_copy, update_average
 from garbage_synth.gan.item_finder import ItemFinder
 from garbage_synth.gan.label_terms import LabelTerms
 from garbage_synth.gan.losses import Networks, Weights, discriminator_loss, generator_terms
-from garbage_synth.gan.networks import Generator, GeneratorSpec, PatchDiscriminator, init_weights
+from garbage_synth.gan.networks import WARP_GENERATORS, Generator, GeneratorSpec, PatchDiscriminator, init_weights
 from garbage_synth.gan.pixels import to_levels
 from garbage_synth.gan.placement import Placement
 from garbage_synth.gan.replay import ImagePool
 
 __all__ = ["CycleGan"]
 
+_SMOOTH_BELOW = 0.2
+
 
 class CycleGan:
     """Two generators, two discriminators and all that their next step depends on.
 
-    classes: how many the labels of the synthetic domain have, 0 without labels. The initial weights follow from `seed`
+    labelled: whether the steps will come with class maps of the synthetic crops. The initial weights follow from `seed`
     alone; the random choices of a step from (seed, step).
     """
 
     def __init__(
-        self, spec: GeneratorSpec, config: GanConfig, placement: Placement, *, seed: int, classes: int = 0
+        self, spec: GeneratorSpec, config: GanConfig, placement: Placement, *, seed: int, labelled: bool = False
     ) -> None:
         self._config = config
+        smooth_below = config.smooth_below
+        if smooth_below is None:
+            smooth_below = _SMOOTH_BELOW if spec.name in WARP_GENERATORS else 0.0
+        self._weights = Weights(config.lambda_cycle, config.identity_ratio, smooth_below)
         self._placement = placement
         self._seed = seed
         self.networks = Networks(
@@ -53,8 +59,8 @@ class CycleGan:
         self._generator_adam = self._adam(self.networks.to_real, self.networks.to_synthetic)
         self._judge_adam = self._adam(self.networks.judge_real, self.networks.judge_synthetic)
         self._pools = {"real": ImagePool(config.pool_size), "synthetic": ImagePool(config.pool_size)}
-        asked = classes > 0 and config.labels.segmenter > 0
-        self._finder = ItemFinder(classes, config.labels, placement, seed=seed) if asked else None
+        asked = labelled and config.labels.segmenter > 0
+        self._finder = ItemFinder(config.labels, placement, seed=seed) if asked else None
         for network in self._members().values():
             placement.compile(network)
         self._update_generators = {
@@ -89,16 +95,15 @@ class CycleGan:
         self, synthetic: Tensor, real: Tensor, classes: Tensor | None = None, *, flip: bool
     ) -> dict[str, Tensor]:
         """One step of both generators, all else frozen: the losses, correlations and translated pictures."""
-        config = self._config
+        config = self._config.labels
         self._freeze_judges(True)
         if self._finder is None:
-            labels = LabelTerms(config.labels, classes, flip=flip)
+            labels = LabelTerms(config, classes, flip=flip)
         else:
             segmenter = self._finder.network.requires_grad_(False)
-            labels = LabelTerms(config.labels, classes, segmenter, self._finder.trust(), flip)
+            labels = LabelTerms(config, classes, segmenter, self._finder.trust(), flip)
         with self._placement.autocast():
-            weights = Weights(config.lambda_cycle, config.identity_ratio)
-            forward = generator_terms(self.networks, synthetic, real, weights, labels)
+            forward = generator_terms(self.networks, synthetic, real, self._weights, labels)
         self._placement.descend(self._generator_adam, forward.total)
         return {
             **forward.terms,

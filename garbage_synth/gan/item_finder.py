@@ -10,23 +10,39 @@ from torch import Tensor
 from garbage_synth.config.gan import LabelConfig
 from garbage_synth.core.rng import rng_for
 from garbage_synth.gan.placement import Placement
-from garbage_synth.gan.segmenter import JITTER_NUMBERS, Segmenter, jitter_colours, overlap, segmentation_loss
+from garbage_synth.gan.segmenter import (
+    JITTER_NUMBERS,
+    Segmenter,
+    init_segmenter,
+    jitter_colours,
+    overlap,
+    segmentation_loss,
+)
 
-__all__ = ["ItemFinder"]
+__all__ = ["ItemFinder", "items_of"]
 
 _OVERLAP_STEP = 0.02
 _ADAM_BETAS = (0.9, 0.999)
 
 
-class ItemFinder:
-    """A segmenter of `classes` kinds of items, its optimiser, and how well it does."""
+def items_of(classes: Tensor) -> Tensor:
+    """Class maps with all classes as one, in the same shape: 0 = belt, 1 = item."""
+    return classes.clamp(max=1)
 
-    def __init__(self, classes: int, config: LabelConfig, placement: Placement, *, seed: int) -> None:
+
+class ItemFinder:
+    """A segmenter that tells items from belt, its optimiser, and how well it does.
+
+    Items of all classes are one to it: telling them apart takes it many times as long, and wrong verdicts would mislead
+    the generator.
+    """
+
+    def __init__(self, config: LabelConfig, placement: Placement, *, seed: int) -> None:
         self._placement, self._seed = placement, seed
         self._min_dice = config.segmenter_min_dice
-        with torch.random.fork_rng(devices=[]):  # torch's own initial weights, from the seed
-            torch.manual_seed(int(rng_for(seed, "train-gan.segmenter", "", 0).integers(2**63)))
-            self.network = Segmenter(classes, config.segmenter_channels)
+        self.network = Segmenter(1, config.segmenter_channels)
+        rng = rng_for(seed, "train-gan.segmenter", "", 0)
+        init_segmenter(self.network, torch.Generator().manual_seed(int(rng.integers(2**63))))
         placement.settle(self.network)
         self._adam = placement.adam(self.network.parameters(), config.segmenter_learning_rate, _ADAM_BETAS)
         self._overlap = torch.zeros(2, device=placement.device)  # averaged over about 50 steps
@@ -44,7 +60,7 @@ class ItemFinder:
         """
         rng = rng_for(self._seed, "train-gan.jitter", "", self._placement.turn(index))
         numbers = torch.from_numpy(rng.random((len(synthetic), JITTER_NUMBERS), dtype=np.float32))
-        return self._update(synthetic, classes, numbers.to(self._placement.device, non_blocking=True))
+        return self._update(synthetic, items_of(classes), numbers.to(self._placement.device, non_blocking=True))
 
     def state(self) -> dict[str, Any]:
         """Everything the next step depends on, for `restore`."""
@@ -60,12 +76,12 @@ class ItemFinder:
         self._placement.restore_adam(self._adam, state["adam"])
         self._overlap.copy_(state["overlap"])
 
-    def _learn(self, synthetic: Tensor, classes: Tensor, jitter: Tensor) -> dict[str, Tensor]:
+    def _learn(self, synthetic: Tensor, items: Tensor, jitter: Tensor) -> dict[str, Tensor]:
         self.network.requires_grad_(True)
         with self._placement.autocast():
             with torch.no_grad():
-                now = overlap(self.network(synthetic), classes)
-            loss = segmentation_loss(self.network(jitter_colours(synthetic, jitter)), classes)
+                now = overlap(self.network(synthetic), items)
+            loss = segmentation_loss(self.network(jitter_colours(synthetic, jitter)), items)
         self._placement.descend(self._adam, loss)
         self._placement.team.average([now])
         self._overlap.lerp_(now, _OVERLAP_STEP)

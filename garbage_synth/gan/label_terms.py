@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from garbage_synth.config.gan import LabelConfig
+from garbage_synth.gan.item_finder import items_of
 from garbage_synth.gan.label_losses import (
     cycle_weight,
     flip_loss,
@@ -27,7 +28,7 @@ WeightedTerm = tuple[float | Tensor, Tensor]
 class LabelTerms:
     """The terms of one step. classes: uint8 (b, h, w) of the synthetic crops, 0 = belt; None without labels.
 
-    segmenter: a network that finds classes in pictures, None = none is asked; trust: scalar, 1 once it may be believed
+    segmenter: a network that finds items in pictures, None = none is asked; trust: scalar, 1 once it may be believed
     and 0 before. flip: whether this step has the term of mirrored pictures.
     """
 
@@ -70,7 +71,7 @@ class LabelTerms:
             terms["new_edges"] = config.new_edges, new_edge_loss(translated, moved, regions, config.new_edge_tau)
         if self.segmenter is not None and self.trust is not None:
             found = self.segmenter(translated)
-            terms["semantic"] = config.segmenter * self.trust, segmentation_loss(found, classes)
+            terms["semantic"] = config.segmenter * self.trust, segmentation_loss(found, items_of(classes))
         return terms
 
 

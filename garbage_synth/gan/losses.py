@@ -31,10 +31,16 @@ class Networks:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Weights of the cycle loss and, as its multiple, of the identity loss (the paper: 10 and 0.5)."""
+    """Weights of the cycle loss and, as its multiple, of the identity loss (the paper: 10 and 0.5).
+
+    smooth_below: difference below which both are quadratic instead of linear; 0 = nowhere, as in the paper. A linear
+    loss keeps generators that begin as the identity there: any change costs at once what the discriminators pay only
+    later.
+    """
 
     cycle: float = 10.0
     identity_ratio: float = 0.5
+    smooth_below: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +81,12 @@ def generator_terms(
     )
     back_real = networks.to_real(fake_synthetic)
     if identity:
-        terms["identity_real"] = functional.l1_loss(same_real[0], real)
-        terms["identity_synthetic"] = functional.l1_loss(same_synthetic[0], synthetic)
+        terms["identity_real"] = _difference(same_real[0], real, weights.smooth_below)
+        terms["identity_synthetic"] = _difference(same_synthetic[0], synthetic, weights.smooth_below)
         identity_total = terms["identity_real"] + terms["identity_synthetic"]
     pixel_weight = None if labels is None else labels.cycle_weight()
-    terms["cycle_synthetic"] = _l1_loss(back_synthetic, synthetic, pixel_weight)
-    terms["cycle_real"] = functional.l1_loss(back_real, real)
+    terms["cycle_synthetic"] = _difference(back_synthetic, synthetic, weights.smooth_below, pixel_weight)
+    terms["cycle_real"] = _difference(back_real, real, weights.smooth_below)
     terms["adversarial_real"] = lsgan_loss(networks.judge_real(fake_real), 1.0)
     terms["adversarial_synthetic"] = lsgan_loss(networks.judge_synthetic(fake_synthetic), 1.0)
     total = (
@@ -109,10 +115,12 @@ def discriminator_loss(judge: nn.Module, genuine: Tensor, translated: Tensor) ->
     return 0.5 * (lsgan_loss(on_genuine, 1.0) + lsgan_loss(on_translated, 0.0))
 
 
-def _l1_loss(result: Tensor, wanted: Tensor, pixel_weight: Tensor | None) -> Tensor:
+def _difference(result: Tensor, wanted: Tensor, smooth_below: float, pixel_weight: Tensor | None = None) -> Tensor:
+    """mean |result - wanted|, quadratic for small differences."""
     if pixel_weight is None:
-        return functional.l1_loss(result, wanted)
-    return (pixel_weight * (result.float() - wanted.float()).abs()).mean()
+        return functional.smooth_l1_loss(result, wanted, beta=smooth_below)
+    each = functional.smooth_l1_loss(result.float(), wanted.float(), beta=smooth_below, reduction="none")
+    return (pixel_weight * each).mean()
 
 
 def _jointly(network: nn.Module, *pictures: Tensor) -> list[Tensor]:

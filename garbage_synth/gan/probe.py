@@ -32,7 +32,7 @@ def graphs_fail(placement: Placement) -> str | None:
 def _losses(placement: Placement) -> Tensor:
     """Every loss of some steps of a small CycleGAN."""
     config = GanConfig(base_channels=8, discriminator_channels=8, pool_size=2)
-    gan = CycleGan(GeneratorSpec("warp6", config.base_channels, 4.0), config, placement, seed=0, classes=2)
+    gan = CycleGan(GeneratorSpec("warp6", config.base_channels, 4.0), config, placement, seed=0, labelled=True)
     rng = torch.Generator().manual_seed(0)
     rows = []
     for step in range(_STEPS):

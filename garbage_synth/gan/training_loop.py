@@ -125,8 +125,7 @@ def train(
         inception = InceptionDistances(config.inception, placement.device) if config.inception else None
         return Evaluator(fixed[synthetic.name], fixed[real.name], placement, witness, inception)
 
-    classes = 0 if synthetic.labels is None else len(synthetic.labels.names)
-    gan = CycleGan(plan.spec, config, placement, seed=plan.seed, classes=classes)
+    gan = CycleGan(plan.spec, config, placement, seed=plan.seed, labelled=synthetic.labels is not None)
     watch = Watch(config, evaluator, total_steps=length.total_steps, progress=progress)
     guard = InversionGuard(config)
     first = _take_up(gan, watch, guard, plan, folder, recorder, progress)

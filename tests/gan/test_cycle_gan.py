@@ -17,19 +17,19 @@ def small(
     precision: Precision = "fp32",
     seed: int = 0,
     generator: GeneratorName = "resnet6",
-    classes: int = 0,
+    labels_given: bool = False,
     **settings: Any,
 ) -> CycleGan:
     settings = {"base_channels": 4, "discriminator_channels": 4, "pool_size": 2, "labels": PAPER, **settings}
     config = GanConfig(**settings)
     spec = GeneratorSpec(generator, config.base_channels, config.warp_max_px)
-    return CycleGan(spec, config, Placement(torch.device("cpu"), precision), seed=seed, classes=classes)
+    return CycleGan(spec, config, Placement(torch.device("cpu"), precision), seed=seed, labelled=labels_given)
 
 
 def labelled(**settings: Any) -> CycleGan:
     """With all terms that keep labels, and a segmenter that is believed at once."""
     labels = {"segmenter_channels": 2, "segmenter_min_dice": 0.0, "flip_every_steps": 2}
-    return small(generator="warp6", classes=2, labels=labels, **settings)
+    return small(generator="warp6", labels_given=True, labels=labels, **settings)
 
 
 def pictures(seed: int, count: int = 1) -> torch.Tensor:
@@ -124,7 +124,7 @@ def test_verdict_of_the_segmenter_counts_only_once_it_is_good() -> None:
     def semantic_gradient(min_dice: float) -> bool:
         quiet = {**PAPER, "segmenter": 1.0, "segmenter_channels": 2, "segmenter_min_dice": min_dice}
         config = {"lambda_cycle": 0.0, "labels": quiet}
-        gan = small(generator="warp6", classes=2, **config)
+        gan = small(generator="warp6", labels_given=True, **config)
         for judge in (gan.networks.judge_real, gan.networks.judge_synthetic):
             for parameter in judge.parameters():  # a judge that says the same of everything teaches nothing
                 torch.nn.init.zeros_(parameter)
