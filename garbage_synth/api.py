@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from garbage_synth.stages.check_labels import check_labels
     from garbage_synth.stages.composite import composite
     from garbage_synth.stages.export import export
+    from garbage_synth.stages.export_generator import export_generator
     from garbage_synth.stages.frames import frames
     from garbage_synth.stages.merge import merge
     from garbage_synth.stages.pipeline import run_pipeline
@@ -38,6 +39,7 @@ __all__ = [
     "check_labels",
     "composite",
     "export",
+    "export_generator",
     "frames",
     "merge",
     "refine",

@@ -299,6 +299,34 @@ def refine(
     _execute(work, as_json=as_json, resumable=True)
 
 
+@app.command("export-generator")
+def export_generator(
+    run_or_file: Annotated[Path, typer.Argument(help="Run folder of train-gan, or a generator file.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The file; its ending tells the format.", show_default=False)
+    ],
+    direction: Annotated[
+        str, typer.Option(metavar="synthetic-to-real|real-to-synthetic", help="Which generator of a run.")
+    ] = "synthetic-to-real",
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="onnx|pt2|safetensors-fp16", help="Format, if not by the ending.", show_default=False
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a trained generator for other runtimes, compared with the network itself."""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.stages.export_generator import export_generator as stage
+
+        return stage(run_or_file, out, direction=direction, format=format, overwrite=overwrite, progress=progress)
+
+    _execute(work, as_json=as_json)
+
+
 @app.command()
 def export(
     dataset: Annotated[Path, typer.Argument(help="Dataset to convert.")],

@@ -19,7 +19,9 @@ __all__ = [
     "Direction",
     "GeneratorCard",
     "Variant",
+    "card_text",
     "find_generator",
+    "generator_bytes",
     "generator_file_name",
     "load_generator",
     "read_card",
@@ -85,13 +87,23 @@ def find_generator(run_or_file: Path, direction: Direction) -> Path:
 
 def save_generator(path: Path, network: nn.Module, card: GeneratorCard) -> None:
     """Write the parameters of `network` as float32 with `card` as metadata; the same input gives the same bytes."""
+    with replacing(path) as temporary:
+        # not safetensors' save_file, which would make a file that only its owner reads
+        temporary.write_bytes(generator_bytes(network, card))
+
+
+def generator_bytes(network: nn.Module, card: GeneratorCard, dtype: torch.dtype = torch.float32) -> bytes:
+    """A generator file as bytes, its parameters in the format `dtype`."""
     tensors = {
-        name: parameter.detach().to("cpu", torch.float32).contiguous(memory_format=torch.contiguous_format)
+        name: parameter.detach().to("cpu", dtype).contiguous(memory_format=torch.contiguous_format)
         for name, parameter in network.named_parameters()
     }
-    metadata = {_KEY: json.dumps({"version": _VERSION, **asdict(card)}, sort_keys=True)}
-    with replacing(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata))  # save_file would make a file that only its owner reads
+    return save(tensors, {_KEY: card_text(card)})
+
+
+def card_text(card: GeneratorCard) -> str:
+    """A card as the JSON text that stands in files."""
+    return json.dumps({"version": _VERSION, **asdict(card)}, sort_keys=True)
 
 
 def read_card(path: Path) -> GeneratorCard:

@@ -62,6 +62,11 @@ class GeneratorSpec:
     base_channels: int = 64
     warp_max_px: float = 0.0
 
+    @property
+    def deforms(self) -> bool:
+        """Whether the generator moves pixels, and tells how far (`Generator.with_displacement`)."""
+        return self.name in WARP_GENERATORS and self.warp_max_px > 0
+
     def build(self) -> "Generator":
         """A new generator of this shape, its weights not yet those of the paper (see `init_weights`)."""
         blocks = GENERATOR_BLOCKS[self.name]

@@ -29,7 +29,6 @@ from garbage_synth.gan.device import (
     out_of_memory,
 )
 from garbage_synth.gan.generator_file import Direction, find_generator, load_generator, read_card
-from garbage_synth.gan.networks import WARP_GENERATORS
 from garbage_synth.io.atomic import write_json, write_text
 from garbage_synth.io.dataset import read_dataset, split_files
 from garbage_synth.io.images import image_size
@@ -115,7 +114,7 @@ def refine(
                 f"the generator was trained at --resize short:{card.resize_short_px}: pictures are made smaller "
                 "for it and scaled back, which costs fine detail"
             )
-    if on_drift == "keep" and card.generator in WARP_GENERATORS and card.warp_max_px > 0:
+    if on_drift == "keep" and card.spec.deforms:
         warnings.append(
             f"--on-drift keep leaves labels where they were, though the generator moves things by up to "
             f"{card.warp_max_px:g} pixels along each axis; the other choices let labels follow it"

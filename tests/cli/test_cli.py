@@ -65,6 +65,7 @@ COMMANDS = {
         True,
     ),
     "export": ("d --format webdataset --shard-size 9 --images copy --out o", True),
+    "export-generator": ("g --out o.onnx --direction real-to-synthetic --format onnx --overwrite", False),
     "merge": ("d e --out o --images hardlink", True),
     "subset": ("d --out o --classes a,b --count 3 --min-visible 0.5 --drop-empty --seed 2 --images hardlink", True),
     "split": ("d --out o --val-fraction 0.2 --test-fraction 0.1 --by site --seed 2 --images hardlink", True),
