@@ -76,18 +76,17 @@ def test_onnx_file_takes_pictures_of_any_size(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow")
-@pytest.mark.parametrize("name", ["resnet6", "warp6"])
-def test_pt2_file_takes_pictures_of_any_size(name: GeneratorName, tmp_path: Path) -> None:
-    source = make(tmp_path / "g.safetensors", name)
+def test_pt2_file_of_a_generator_of_the_paper_takes_pictures_of_any_size(tmp_path: Path) -> None:
+    source = make(tmp_path / "g.safetensors", "resnet6")
     summary = export_generator(source, tmp_path / "g.pt2")
     assert summary.numbers["largest_difference_levels"] < 0.1
-    assert ("largest_difference_px" in summary.numbers) == (name == "warp6")
+    assert "largest_difference_px" not in summary.numbers
     extra = {"garbage-synth.json": ""}
     program = torch.export.load(tmp_path / "g.pt2", extra_files=extra).module()
     for size_hw in SIZES_HW:
         image = torch.rand(1, 3, *size_hw) * 2 - 1
         check_outputs(program(image), source, image)
-    assert json.loads(extra["garbage-synth.json"])["generator"] == name
+    assert json.loads(extra["garbage-synth.json"])["generator"] == "resnet6"
 
 
 def test_half_precision_file_is_half_as_large_and_a_generator_all_the_same(tmp_path: Path) -> None:
