@@ -35,7 +35,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from garbage_synth.config.gan import GanConfig
-from garbage_synth.gan.cycle_gan import CycleGan, Placement
+from garbage_synth.gan.cycle_gan import CycleGan
 from garbage_synth.gan.data import CropStream, Domain, stream_batches
 from garbage_synth.gan.device import (
     Acceleration,
@@ -49,6 +49,7 @@ from garbage_synth.gan.graphs import Step as Update
 from garbage_synth.gan.losses import Networks, Weights, discriminator_loss, generator_terms
 from garbage_synth.gan.networks import GeneratorSpec, PatchDiscriminator, init_weights
 from garbage_synth.gan.pixels import to_signed
+from garbage_synth.gan.placement import Placement
 from garbage_synth.gan.replay import ImagePool
 
 ROOT = Path(__file__).resolve().parents[1]
