@@ -353,6 +353,7 @@ def _save_generators(gan: CycleGan, plan: TrainingPlan, folder: Path, step: int,
             crop_px=plan.crop_px,
             steps=step,
             averaged=averaged,
+            warp_max_px=plan.spec.warp_max_px,
         )
         network = gan.averages[name] if averaged else getattr(gan.networks, name)
         save_generator(folder / generator_file_name(direction, variant), network, card)

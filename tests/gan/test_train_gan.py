@@ -112,13 +112,17 @@ def test_run_folder_holds_generators_samples_metrics_and_settings(folders: tuple
     assert listener.units == 5 + 3 + 4
 
 
-def test_both_directions_are_usable_and_say_what_they_are(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    call(folders, tmp_path / "run", steps=2, resize="short:34")
+@pytest.mark.parametrize("generator", ["resnet6", "warp6"])
+def test_both_directions_are_usable_and_say_what_they_are(
+    folders: tuple[Path, Path], tmp_path: Path, generator: str
+) -> None:
+    call(folders, tmp_path / "run", steps=2, resize="short:34", generator=generator)
     directions = set()
     for name in GENERATORS:
         network, card = load_generator(tmp_path / "run" / name)
         assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 3, 32, 32)
-        assert (card.resize_short_px, card.crop_px, card.steps, card.generator) == (34, 32, 2, "resnet6")
+        assert (card.resize_short_px, card.crop_px, card.steps, card.generator) == (34, 32, 2, generator)
+        assert card.warp_max_px == (4.0 if generator == "warp6" else 0.0)
         assert card.averaged == name.endswith("_ema.safetensors")
         directions.add(card.direction)
     assert directions == {"synthetic-to-real", "real-to-synthetic"}
