@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from garbage_synth.gan.evaluation import KID
+from garbage_synth.gan.evaluation import SWD
 
 __all__ = ["Evaluation", "is_better", "verdict"]
 
@@ -19,13 +19,13 @@ class Evaluation:
 def is_better(new: Evaluation, best: Evaluation | None, *, min_hold: float) -> bool:
     """Whether `new` beats `best`.
 
-    Of two that keep the share min_hold of the labels, the one nearer to the real pictures (KID) wins; one that does
+    Of two that keep the share min_hold of the labels, the one nearer to the real pictures (SWD) wins; one that does
     not keep it loses against one that does; of two that do not, the one that keeps more wins, then the nearer one.
     Where there are no labels, all keep them. A tie is no win.
     """
 
     def badness(evaluation: Evaluation) -> tuple[float, float]:
-        return max(0.0, min_hold - evaluation.values.get("label_hold", 1.0)), evaluation.values[KID]
+        return max(0.0, min_hold - evaluation.values.get("label_hold", 1.0)), evaluation.values[SWD]
 
     return best is None or badness(new) < badness(best)
 
@@ -33,7 +33,7 @@ def is_better(new: Evaluation, best: Evaluation | None, *, min_hold: float) -> b
 def verdict(new: Evaluation, best: Evaluation | None, *, min_hold: float) -> str:
     """One line for people; best: the best before."""
     values = new.values
-    parts = [f"distance from real pictures {values[KID]:.4g} ({KID}; lower is better)"]
+    parts = [f"distance from real pictures {values[SWD]:.4g} ({SWD}; lower is better)"]
     hold = values.get("label_hold")
     if hold is not None:
         parts.append(f"{hold:.0%} of labels hold" + (f", {min_hold:.0%} are wanted" if hold < min_hold else ""))
@@ -41,7 +41,7 @@ def verdict(new: Evaluation, best: Evaluation | None, *, min_hold: float) -> str
     if best is None:
         parts.append("the first look")
     elif is_better(new, best, min_hold=min_hold):
-        parts.append(f"better than step {best.step:,} ({best.values[KID]:.4g})")
+        parts.append(f"better than step {best.step:,} ({best.values[SWD]:.4g})")
     else:
-        parts.append(f"worse than the best, step {best.step:,} ({best.values[KID]:.4g})")
+        parts.append(f"worse than the best, step {best.step:,} ({best.values[SWD]:.4g})")
     return f"after {new.step:,} steps: " + "; ".join(parts)

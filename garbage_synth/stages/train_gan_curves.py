@@ -31,7 +31,7 @@ _PANELS: tuple[tuple[str, Mapping[str, str]], ...] = (
         },
     ),
     ("correlation with the input", {"to real": "correlation_real", "to synthetic": "correlation_synthetic"}),
-    ("distance from real pictures", {"KID": "kid"}),
+    ("distance from real pictures", {"SWD": "swd"}),
     ("labels that hold", {"share": "label_hold"}),
 )
 
@@ -54,13 +54,8 @@ def draw_curves(records: Sequence[Mapping[str, Any]]) -> NDArray[np.uint8]:
 
 
 def _series(records: Sequence[Mapping[str, Any]], key: str) -> Points:
-    """(n, 2): steps and values; of "kid" whatever extractor it is of."""
-    found = []
-    for record in records:
-        values = record.get("evaluation", record)
-        name = next((name for name in values if name.startswith("kid@")), "") if key == "kid" else key
-        if name in values:
-            found.append((record["step"], values[name]))
+    """(n, 2): steps and values."""
+    found = [(record["step"], values[key]) for record in records if key in (values := record.get("evaluation", record))]
     points = np.array(found, np.float64).reshape(-1, 2)
     if len(points) <= _MOST_POINTS:
         return points

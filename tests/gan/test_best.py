@@ -1,11 +1,11 @@
 import pytest
 
 from garbage_synth.gan.best import Evaluation, is_better, verdict
-from garbage_synth.gan.evaluation import KID
+from garbage_synth.gan.evaluation import SWD
 
 
-def seen(kid: float, hold: float | None = None, step: int = 1) -> Evaluation:
-    return Evaluation(step, {KID: kid, "cycle_psnr": 20.0} | ({} if hold is None else {"label_hold": hold}))
+def seen(distance: float, hold: float | None = None, step: int = 1) -> Evaluation:
+    return Evaluation(step, {SWD: distance, "cycle_psnr": 20.0} | ({} if hold is None else {"label_hold": hold}))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import torch
 
 from garbage_synth.errors import GarbageSynthError, InputError
 from garbage_synth.gan import cycle_gan, evaluation
-from garbage_synth.gan.evaluation import KID
+from garbage_synth.gan.evaluation import KID, SWD
 from garbage_synth.gan.generator_file import find_generator, read_card
 from garbage_synth.io.images import read_rgb
 from tests.gan.test_train_gan import GENERATORS, Listener, call, fill, generators
@@ -41,7 +41,7 @@ def rig(monkeypatch: pytest.MonkeyPatch, distances: dict[int, float]) -> None:
         return whole(self, *args, index=index, **kwargs)
 
     monkeypatch.setattr(cycle_gan.CycleGan, "step", counted)
-    monkeypatch.setattr(evaluation, "kid", lambda *_: distances[steps["made"]])
+    monkeypatch.setattr(evaluation, "sliced_wasserstein", lambda *_: {64: distances[steps["made"]]})
 
 
 def test_looks_are_recorded_told_and_summed_up(folders: tuple[Path, Path], tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_looks_are_recorded_told_and_summed_up(folders: tuple[Path, Path], tmp_p
     found = looks(tmp_path / "run")
     assert list(found) == [2, 4, 5]
     assert all({KID, "swd", "lab", "cycle_psnr"} == set(values) for values in found.values())
-    best = min(found, key=lambda step: found[step][KID])
+    best = min(found, key=lambda step: found[step][SWD])
     assert summary.numbers["best_step"] == best
     assert summary.numbers["best"] == found[best]
     assert summary.numbers["evaluation"] == found[5]
@@ -102,7 +102,7 @@ def test_best_of_later_steps_goes_with_them(
     rig(monkeypatch, {4: 9.0, 6: 8.0})
     call(folders, run, steps=6, settings=LOOKS, stop_after=1, resume=True)
     assert read_card(run / BEST[0]).steps == 4
-    assert looks(run)[4][KID] == 9.0
+    assert looks(run)[4][SWD] == 9.0
     (run / "checkpoint.pt").unlink()
     call(folders, run, steps=6, settings=LOOKS, stop_after=1, resume=True)
     assert not list(run.glob("*best*"))

@@ -5,8 +5,8 @@ from garbage_synth.stages.train_gan_curves import _series, _ticks, draw_curves
 
 RECORDS = [
     *({"step": step, "cycle_real": 1 / step, "judge_real": 0.2} for step in range(1, 1001)),
-    {"step": 500, "evaluation": {"kid@1": 0.2, "label_hold": 0.9}, "best": True},
-    {"step": 1000, "evaluation": {"kid@1": 0.3, "label_hold": 0.8}, "best": False},
+    {"step": 500, "evaluation": {"swd": 0.2, "label_hold": 0.9}, "best": True},
+    {"step": 1000, "evaluation": {"swd": 0.3, "label_hold": 0.8}, "best": False},
 ]
 
 
@@ -23,7 +23,7 @@ def test_best_step_is_marked_in_panels_with_lines() -> None:
 
 
 def test_evaluations_are_found_under_any_extractor_and_long_series_are_averaged() -> None:
-    assert _series(RECORDS, "kid").tolist() == [[500, 0.2], [1000, 0.3]]
+    assert _series(RECORDS, "swd").tolist() == [[500, 0.2], [1000, 0.3]]
     cycle = _series(RECORDS, "cycle_real")
     assert cycle.shape == (200, 2)
     assert cycle[0] == pytest.approx([3, np.mean([1 / n for n in range(1, 6)])])
