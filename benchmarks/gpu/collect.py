@@ -85,10 +85,8 @@ def collect(work: Path, out: Path, arms: Sequence[str]) -> None:
                 "train": numbers_of(Path(f"{run}.json")),
                 "refine": numbers_of(Path(f"{run}.refined.json")),
             }
-            for path in (run / "stats.jsonl", run / "metrics.jsonl"):
-                if path.is_file():
-                    records = (json.loads(text) for text in path.read_text().splitlines())
-                    logged += [json.dumps({"line": line, "arm": arm, **record}) for record in records]
+            records = (json.loads(text) for text in (run / "stats.jsonl").read_text().splitlines())
+            logged += [json.dumps({"line": line, "arm": arm, **record}) for record in records]
             columns[arm] = Path(f"{run}.refined") / "images"
             generator = Path(f"{run}.safetensors")
             if line != LINES[0]:

@@ -65,13 +65,15 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     raise InputError(f"--precision {name!r} is unknown; give auto, fp32 or bf16")
 
 
-def choose_acceleration(name: str, device: torch.device) -> Acceleration:
-    """none, graph or compile; auto is graph on a GPU and none on a CPU.
+def choose_acceleration(name: str, device: torch.device, *, processes: int = 1) -> Acceleration:
+    """none, graph or compile; auto is graph on one GPU and none elsewhere.
 
-    Raises InputError for another name, and for graph on a CPU.
+    Raises InputError for another name, and for graph on a CPU or in several processes.
     """
     if name == "auto":
-        return "graph" if device.type == "cuda" else "none"
+        return "graph" if device.type == "cuda" and processes == 1 else "none"
+    if name == "graph" and processes > 1:
+        raise InputError("accelerate=graph works in one process alone, not under torchrun; give auto, none or compile")
     if name == "graph" and device.type != "cuda":
         raise InputError("accelerate=graph needs a CUDA device; give auto, none or compile")
     if name in get_args(Acceleration):

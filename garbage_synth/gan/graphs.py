@@ -3,6 +3,7 @@
 At batch 1 a step is some thousands of small kernels, and starting them one by one takes longer than running them.
 """
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -46,7 +47,9 @@ class GraphedStep:
     def _aside(self, inputs: tuple[Tensor, ...]) -> dict[str, Tensor]:
         stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream(self._device))
-        with torch.cuda.stream(stream):
+        with torch.cuda.stream(stream), warnings.catch_warnings():
+            # Adam's advice not to run a capturable one uncaptured: it will be captured
+            warnings.filterwarnings("ignore", message=".*capturable=True")
             outputs = self._step(*inputs)
         torch.cuda.current_stream(self._device).wait_stream(stream)
         return outputs

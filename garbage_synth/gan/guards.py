@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 
 from garbage_synth.config.gan import GanConfig
+from garbage_synth.core.progress import Progress
 from garbage_synth.errors import GarbageSynthError
+from garbage_synth.gan.training_plan import Recorder
 
-__all__ = ["InversionGuard"]
+__all__ = ["InversionGuard", "SegmenterNews"]
 
 _PATIENCE = 2
 _DIRECTIONS = {
@@ -47,3 +49,34 @@ class InversionGuard:
     def restore(self, state: Mapping[str, int]) -> None:
         """Take up a `state`."""
         self._windows |= state
+
+
+class SegmenterNews:
+    """Tells when the segmenter finds items well enough for its verdict on translations to count, or that it never did.
+
+    min_dice: from which it does.
+    """
+
+    def __init__(self, min_dice: float, progress: Progress) -> None:
+        self._min_dice, self._progress = min_dice, progress
+        self._best: float | None = None
+
+    def look(self, step: int, means: Mapping[str, float]) -> None:
+        """means: of the losses over a window that ends after `step` steps."""
+        dice = means.get("segmenter_dice")
+        if dice is None:
+            return
+        if dice > self._min_dice and (self._best is None or self._best <= self._min_dice):
+            self._progress.message(
+                f"after {step:,} steps: the segmenter finds items in composites (Dice {dice:.2f}); "
+                "from here on it watches over them in translations"
+            )
+        self._best = max(dice, self._best or 0.0)
+
+    def end(self, recorder: Recorder) -> None:
+        """The training is over."""
+        if self._best is not None and self._best <= self._min_dice:
+            recorder.warn(
+                f"the segmenter came to a Dice of {self._best:.2f} on composites, so its verdict never counted; train "
+                "longer, or give --set labels.segmenter_min_dice less"
+            )

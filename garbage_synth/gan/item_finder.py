@@ -78,9 +78,9 @@ class ItemFinder:
 
     def _learn(self, synthetic: Tensor, items: Tensor, jitter: Tensor) -> dict[str, Tensor]:
         self.network.requires_grad_(True)
-        with self._placement.autocast():
-            with torch.no_grad():
-                now = overlap(self.network(synthetic), items)
+        with torch.no_grad(), self._placement.autocast():
+            now = overlap(self.network(synthetic), items)
+        with self._placement.autocast():  # another one: weights that were cast without gradients must not be used again
             loss = segmentation_loss(self.network(jitter_colours(synthetic, jitter)), items)
         self._placement.descend(self._adam, loss)
         self._placement.team.average([now])

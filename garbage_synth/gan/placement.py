@@ -18,12 +18,14 @@ __all__ = ["Placement"]
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where and how the networks compute. team: the processes that share the work."""
+    """Where and how the networks compute. team: the processes that share the work. graphs_hold: False where CUDA graphs
+    were tried and do not do what plain steps do."""
 
     device: torch.device
     precision: Precision
     acceleration: Acceleration = "none"
     team: Team = ALONE
+    graphs_hold: bool = True
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -34,7 +36,8 @@ class Placement:
     @property
     def graphed(self) -> bool:
         """Whether steps are replayed from CUDA graphs: not in a team, whose processes meet inside a step."""
-        return self.device.type == "cuda" and self.acceleration != "none" and self.team.size == 1
+        wanted = self.acceleration != "none" and self.team.size == 1
+        return self.device.type == "cuda" and wanted and self.graphs_hold
 
     def autocast(self) -> torch.autocast:
         """bfloat16 convolutions inside the block where the precision says so; it needs no loss scaling."""

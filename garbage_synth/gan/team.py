@@ -1,7 +1,8 @@
 """Several processes that train one CycleGAN, each on its own part of every batch (`torchrun`).
 
 Each process makes the same networks from the same seed, computes the gradients of its own pairs, and moves by the mean
-of all: the result is that of one process with the batches of all, but for rounding.
+of all: the result is that of one process with the batches of all, but for rounding and for what is drawn at random in
+each: its image pools and the colours that the segmenter sees.
 """
 
 import atexit

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from garbage_synth.config.base import dump_config
 from garbage_synth.config.gan import GanConfig
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
-from garbage_synth.errors import InputError
+from garbage_synth.errors import GarbageSynthError, InputError
 from garbage_synth.gan.checkpoint import checkpoint_steps
 from garbage_synth.gan.data import Domain, ItemLabels
 from garbage_synth.gan.device import (
@@ -39,7 +39,8 @@ from garbage_synth.gan.placement import Placement
 from garbage_synth.gan.probe import graphs_fail
 from garbage_synth.gan.schedule import resolve_length
 from garbage_synth.gan.team import joined_team, local_device
-from garbage_synth.gan.training_loop import TrainingPlan, TrainingResult, train
+from garbage_synth.gan.training_loop import TrainingResult, train
+from garbage_synth.gan.training_plan import TrainingPlan
 from garbage_synth.io.atomic import write_text
 from garbage_synth.io.dataset import read_dataset, split_files
 from garbage_synth.io.folders import require_folder
@@ -127,7 +128,10 @@ def train_gan(
     _check_numbers(crop, batch, steps, epochs, stop_after)
     short_px = parse_resize(resize)
     placement = Placement(
-        chosen, choose_precision(precision, chosen), choose_acceleration(config.accelerate, chosen), team
+        chosen,
+        choose_precision(precision, chosen),
+        choose_acceleration(config.accelerate, chosen, processes=team.size),
+        team,
     )
     paths = {"synthetic": _pictures(synthetic, "synthetic"), "real": _pictures(real, "real")}
     if synthetic.resolve() == real.resolve():
@@ -373,13 +377,19 @@ def _train(
             recorder=recorder,
             progress=progress,
         )
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise out_of_memory(
-            f"while training with --crop {plan.crop_px} --batch {plan.batch} on {plan.placement.device}",
-            "give a smaller --crop, --batch 1, --generator resnet6 or --precision bf16",
-        ) from error
+    except (RuntimeError, MemoryError, AssertionError) as error:
+        if is_out_of_memory(error):
+            graphs = ", --set accelerate=none" if plan.placement.graphed else ""
+            raise out_of_memory(
+                f"while training with --crop {plan.crop_px} --batch {plan.batch} on {plan.placement.device}",
+                f"give a smaller --crop, --batch 1, --generator resnet6{graphs} or --precision bf16",
+            ) from error
+        if plan.placement.acceleration == "compile" or plan.placement.graphed:
+            reason = " ".join(str(error).split())[:200]
+            raise GarbageSynthError(
+                f"an accelerated step failed ({reason}); go on with --resume --set accelerate=none"
+            ) from error
+        raise
 
 
 def _worth_seeing(out: Path) -> Path:

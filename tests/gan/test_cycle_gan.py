@@ -93,6 +93,15 @@ def test_restored_training_with_labels_goes_on_with_the_same_bits() -> None:
     assert same(second.state(), straight.state())
 
 
+def test_segmenter_learns_in_bf16_too() -> None:
+    gan = labelled(precision="bf16")
+    assert gan._finder is not None
+    before = [parameter.detach().clone() for parameter in gan._finder.network.parameters()]
+    run(gan, range(1), labels=True)
+    after = gan._finder.network.parameters()
+    assert not any(torch.equal(now, then) for now, then in zip(after, before, strict=True) if now.dim() > 1)
+
+
 def test_terms_that_keep_labels_are_told_beside_the_others_and_flip_comes_at_its_steps() -> None:
     gan = labelled()
     names = [set(run(gan, range(step, step + 1), labels=True)) for step in range(2)]

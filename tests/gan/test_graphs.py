@@ -85,13 +85,18 @@ def test_probe_trusts_graphs_that_agree_and_names_what_is_wrong_with_others(monk
         CycleGan,
         "step",
         lambda self, *args, **rest: {
-            name: loss + (0.1 if self._placement.acceleration == "graph" else 0.0)
+            name: loss + (0.1 if self._placement.graphs_hold else 0.0)
             for name, loss in whole(self, *args, **rest).items()
         },
     )
     reason = graphs_fail(CPU)
     assert reason is not None
     assert "differ" in reason
+
+    monkeypatch.setattr(
+        CycleGan, "step", lambda self, *args, **rest: whole(self, *args, **{**rest, "learning_rate": 1e-5})
+    )
+    assert graphs_fail(CPU) == "recorded steps do not follow the learning rate"
 
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("operation not permitted when stream is capturing")

@@ -2,7 +2,7 @@ import pytest
 
 from garbage_synth.config.gan import GanConfig
 from garbage_synth.errors import GarbageSynthError
-from garbage_synth.gan.guards import InversionGuard
+from garbage_synth.gan.guards import InversionGuard, SegmenterNews
 
 CONFIG = GanConfig(abort_after_steps=100)
 BAD = {"correlation_real": 0.4, "correlation_synthetic": -0.2}
@@ -33,3 +33,40 @@ def test_restored_guard_goes_on_counting() -> None:
     second.restore(first.state())
     with pytest.raises(GarbageSynthError, match="step 120"):
         second.look(120, BAD)
+
+
+class Told:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def start(self, label: str, total: int | None) -> None: ...
+
+    def advance(self, units: int = 1) -> None: ...
+
+    def message(self, text: str) -> None:
+        self.lines.append(text)
+
+    def warn(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_it_is_told_once_when_the_verdict_of_the_segmenter_begins_to_count() -> None:
+    told = Told()
+    news = SegmenterNews(0.75, told)
+    for step, dice in ((20, 0.5), (40, 0.8), (60, 0.7), (80, 0.9)):
+        news.look(step, {"segmenter_dice": dice})
+    news.end(told)  # type: ignore[arg-type]
+    assert len(told.lines) == 1
+    assert "after 40 steps" in told.lines[0]
+
+
+def test_it_is_told_at_the_end_that_the_verdict_of_the_segmenter_never_counted() -> None:
+    told = Told()
+    news = SegmenterNews(0.75, told)
+    news.look(20, {"segmenter_dice": 0.5})
+    news.end(told)  # type: ignore[arg-type]
+    assert len(told.lines) == 1
+    assert "0.50" in told.lines[0]
+    silent = Told()
+    SegmenterNews(0.75, silent).end(silent)  # type: ignore[arg-type]
+    assert silent.lines == []

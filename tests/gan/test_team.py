@@ -64,7 +64,7 @@ def test_two_processes_train_what_one_trains_with_the_doubled_batch_also_when_in
         assert card == other_card
         assert torch.allclose(first(x), second(x), atol=2e-3), name
     mine, theirs = (
-        [json.loads(line) for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()]
+        [json.loads(line) for line in (tmp_path / run / "stats.jsonl").read_text().splitlines()]
         for run in ("one", "two")
     )
     for own, other in zip(mine, theirs, strict=True):
