@@ -91,13 +91,13 @@ train() {
     "${command[@]}" --steps "$steps" >"$run.json"
 }
 
-# look LINE ARM: the generator in half precision, and what it makes of pictures it has not seen
+# look LINE ARM: the generator in half precision, and what it makes of pictures it has not seen, rejecting none
 look() {
     local run=$WORK/$1/$2
-    garbage_synth export-generator "$run" --out "$run.safetensors"
+    garbage_synth export-generator "$run" --out "$run.safetensors" --overwrite
     garbage_synth refine "$WORK/$1/shown" --generator "$run" --out "$run.refined" --device "$DEVICE" --overwrite \
-        --on-drift keep --json >"$run.refined.json" ||
-        grep -q '"stage": "refine"' "$run.refined.json"   # labels that do not hold are a result too
+        --set fidelity.reject_above=1 --json >"$run.refined.json" ||
+        grep -q '"stage": "refine"' "$run.refined.json"   # a training too short to keep labels is a result too
 }
 
 collect() {
