@@ -238,6 +238,14 @@ def test_box_alone_keeps_its_fractions_and_what_lies_beyond_the_frame() -> None:
     assert own.fields["bbox"] == [0, 5, 16, 6]
 
 
+def test_loose_box_around_a_smaller_polygon_stays_loose() -> None:
+    polygon = [[12, 10, 20, 10, 20, 20, 12, 20]]
+    own = followed(lambda u: u[..., 0].fill(1), Annotation(1, 1, 1, (8, 8, 15, 15), 80.0, 0, polygon))
+    assert own.fields["bbox"] == [7, 8, 15, 15]
+    assert all(isinstance(value, int) for value in own.fields["bbox"])
+    assert own.label.box_xyxy == (7, 8, 22, 23)
+
+
 def test_amodal_field_that_cannot_be_read_is_named() -> None:
     with pytest.raises(InputError, match=r"annotation 7 of picture a\.png"):
         followed(
