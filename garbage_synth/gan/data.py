@@ -8,6 +8,7 @@ therefore needs no more than its step to go on with the very same data.
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
 from threading import Lock
@@ -97,10 +98,13 @@ class Domain:
         """The class map of picture `index`, uint8 (h, w), None without labels. Raises what the labels' read raises."""
         return None if self.labels is None else self._cached(self._classes, index, self.labels.read)
 
-    def covered(self, index: int) -> NDArray[np.bool_]:
-        """Where picture `index` seems to hold items, from its pixels alone (`occupancy.foreground`), always kept."""
+    def covered(self, index: int, picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Where picture `index` seems to hold items, from its pixels alone (`occupancy.foreground`), always kept.
+
+        picture: the picture itself, which is at hand: an uncached one would be decoded again.
+        """
         if index not in self._covered:
-            self._covered[index] = foreground(self.picture(index))
+            self._covered[index] = foreground(picture)
         return self._covered[index]
 
     def check(self, *, threads: int, progress: Progress) -> list[tuple[int, int]]:
@@ -212,25 +216,27 @@ class CropStream:
         for place, sample in enumerate(range(step * self._batch, (step + 1) * self._batch)):
             index = self._picture_of(sample)
             picture, labels = self.domain.picture(index), self.domain.classes(index)
+            share = partial(self._share, index, picture, labels)
             rng = rng_for(self._seed, "train-gan.crop", self.domain.name, sample)
             cut = Cut.draw(picture.shape[:2], self._crop, rng, flip=self._flip)
             if match is not None:
                 others = [Cut.draw(picture.shape[:2], self._crop, rng, flip=self._flip) for _ in range(candidates - 1)]
                 wanted = match[place]
-                cut = min((cut, *others), key=lambda own: abs(self._share(index, own) - wanted))
+                cut = min((cut, *others), key=lambda own: abs(share(own) - wanted))
             images.append(_to_tensor(cut.of(picture)))
             if labels is not None:
                 classes.append(torch.from_numpy(np.ascontiguousarray(cut.of(labels))))
             if measured:
-                shares.append(self._share(index, cut))
+                shares.append(share(cut))
         return Crops(torch.stack(images), torch.stack(classes) if classes else None, tuple(shares))
 
-    def _share(self, index: int, cut: Cut) -> float:
+    def _share(
+        self, index: int, picture: NDArray[np.uint8], labels: NDArray[np.uint8] | None, cut: Cut
+    ) -> float:
         """How much of a cut items cover, by its labels or, without any, by its looks (0..1)."""
-        labels = self.domain.classes(index)
         if labels is not None:
             return float((cut.of(labels) > 0).mean())
-        return cut.share(self.domain.covered(index), self.domain.picture(index).shape[:2])
+        return cut.share(self.domain.covered(index, picture), picture.shape[:2])
 
     def _picture_of(self, sample: int) -> int:
         epoch, place = divmod(sample, len(self.domain))

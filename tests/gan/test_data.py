@@ -252,6 +252,21 @@ def test_matched_cuts_hold_about_as_much_as_wanted(wanted: float) -> None:
     assert miss(6) < 0.4 * miss(1)
 
 
+def test_matching_reads_each_picture_and_its_labels_once_however_many_cuts_are_tried() -> None:
+    read, painted = Pictures((40, 60)), Pictures((40, 60))
+    paths = [Path(str(number)) for number in range(3)]
+    plain = Domain("real", paths, read, cache_bytes=0)
+    labels = ItemLabels(("can",), lambda path: painted(path)[..., 0])
+    for source in (plain, Domain("real", paths, read, cache_bytes=0, labels=labels)):
+        read.reads.clear()
+        for step in range(6):
+            CropStream(source, crop=32, batch=1, flip=True, seed=0).crops(
+                step, measured=True, match=[0.3], candidates=5
+            )
+        assert sorted(read.reads) == ["0", "0", "1", "1", "2", "2"]
+    assert sorted(painted.reads) == sorted(read.reads)
+
+
 def test_matched_batches_follow_the_synthetic_crop_and_nothing_else() -> None:
     synthetic = CropStream(labelled(3), crop=32, batch=2, flip=True, seed=0)
     batches = list(stream_batches(synthetic, real_stream(2), range(5), threads=3, candidates=4))
