@@ -156,6 +156,15 @@ def test_keep_leaves_labels_and_says_once_that_they_are_wrong(tree: Path, tmp_pa
     assert entries(tmp_path / "other")[10]["bbox"] != before[10]["bbox"]
 
 
+def test_keep_leaves_labels_to_the_byte_where_they_are_not_checked(tree: Path, tmp_path: Path) -> None:
+    generator = shifting(tmp_path / "g.safetensors", (3, -2))
+    run(tree, generator, tmp_path / "out", config=RefineConfig(check=False), on_drift="keep")
+    name = "annotations/instances_train.json"
+    assert (tmp_path / "out" / name).read_bytes() == (tree / name).read_bytes()
+    with pytest.raises(InputError, match="--on-drift drop does nothing with check=false"):
+        run(tree, generator, tmp_path / "other", config=RefineConfig(check=False), on_drift="drop")
+
+
 def test_item_that_the_rest_of_the_network_erased_is_dropped_all_the_same(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
