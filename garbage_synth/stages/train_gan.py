@@ -48,7 +48,7 @@ from garbage_synth.io.output import OutputFolder, fingerprint, open_output
 from garbage_synth.io.resize import parse_resize, resize_rgb, short_side_wh
 from garbage_synth.stages.class_maps import ClassMaps, read_class_maps
 from garbage_synth.stages.train_gan_labels import LabelledFrames, annotation_file, labelled_frames
-from garbage_synth.stages.train_gan_record import Board, RunRecorder, newest_sample, require_tensorboard
+from garbage_synth.stages.train_gan_record import Board, RunRecorder, finite, newest_sample, require_tensorboard
 
 __all__ = ["train_gan"]
 
@@ -229,7 +229,7 @@ def train_gan(
         recorder.board.close()
     numbers |= {"losses": dict(result.metrics), "seconds_per_step": result.seconds_per_step, "steps": result.steps}
     if result.last and result.best:
-        numbers |= {"evaluation": dict(result.last.values), "best": dict(result.best.values)}
+        numbers |= {"evaluation": finite(result.last.values), "best": finite(result.best.values)}
         numbers["best_step"] = result.best.step
     if not team.leads:
         return StageSummary("train-gan", out, numbers)
