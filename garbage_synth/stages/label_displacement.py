@@ -38,10 +38,10 @@ def follow(
 ) -> tuple[Followed, ...]:
     """The labels of the picture `source` after it was displaced (see `core.displacement`), each for itself.
 
-    Its mask is moved, and the edges of its box move as those of the mask's extent do, or, where it has no mask, as those
-    of the filled box: a loose box stays loose. Amodal fields change likewise; polygons stay polygons where they can. visible_fraction stays: what is seen
-    and what is hidden are deformed alike. Raises InputError naming source and id for amodal fields that cannot be
-    read.
+    Its mask is moved, and the edges of its box move as those of the mask's extent do, or, where it has no mask, as
+    those of the filled box: a loose box stays loose. Amodal fields change likewise; polygons stay polygons where they
+    can. visible_fraction stays: what is seen and what is hidden are deformed alike. Raises InputError naming source and
+    id for amodal fields that cannot be read.
     """
     reach = reach_px(displacement)
     return tuple(

@@ -75,10 +75,10 @@ def refine(
 
     on_drift: "adjust" moves labels by the measured motion and leaves those out whose item is gone; "drop" leaves both
     out; "keep" never changes a label; "fail" changes none for what was measured, and the summary is not ok where one
-    does not hold. Under adjust and drop, a picture that lost too many of its items is rejected: it keeps its old pixels and labels, or, with
-    drop_rejected, is left out. What was found stands in `fidelity` of every annotation and picture, the rates in
-    stats.json, the worst pictures in label_check.jpg. A picture that cannot be decoded is left out, and the summary is
-    not ok.
+    does not hold. Under adjust and drop, a picture that lost too many of its items is rejected: it keeps its old pixels
+    and labels, or, with drop_rejected, is left out. What was found stands in `fidelity` of every annotation and
+    picture, the rates in stats.json, the worst pictures in label_check.jpg. A picture that cannot be decoded is left
+    out, and the summary is not ok.
     device: auto, cpu, cuda or cuda:<index>. precision: auto, fp32 or bf16.
 
     Raises InputError for a dataset or generator that cannot be used, a picture that is missing, of another size than

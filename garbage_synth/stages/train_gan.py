@@ -15,7 +15,7 @@ from garbage_synth.config.gan import GanConfig
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
 from garbage_synth.errors import InputError
 from garbage_synth.gan.checkpoint import checkpoint_steps
-from garbage_synth.gan.data import Domain, ItemLabels
+from garbage_synth.gan.data import Domain
 from garbage_synth.gan.device import (
     choose_acceleration,
     choose_device,
@@ -296,7 +296,7 @@ def _read_domains(
     def read(path: Path) -> NDArray[np.uint8]:
         return _resized(read_rgb(path), short_px=short_px)
 
-    labels = ItemLabels(maps.names, partial(maps.read, short_px=short_px)) if maps else None
+    labels = partial(maps.read, short_px=short_px) if maps else None
     domains: dict[str, Domain] = {}
     sides: dict[str, float] = {}
     for name, members in paths.items():

@@ -36,7 +36,7 @@ _PANELS: tuple[tuple[str, Mapping[str, str]], ...] = (
             "structure": "structure",
             "new edges": "new_edges",
             "semantic": "semantic",
-            "finder's Dice": "segmenter_dice",
+            "Dice": "segmenter_dice",
             "flip": "flip",
         },
     ),
@@ -44,7 +44,7 @@ _PANELS: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("distance from real pictures", {"SWD": "swd"}),
     ("labels that hold", {"share": "label_hold"}),
     ("how far the generators move things", {"mean px": "displacement_px"}),
-    ("learning rate", {"of all networks": "learning_rate"}),
+    ("learning rate", {"generators and judges": "learning_rate"}),
 )
 
 Points = NDArray[np.float64]

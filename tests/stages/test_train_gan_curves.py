@@ -30,7 +30,8 @@ def test_only_what_was_recorded_gets_a_panel() -> None:
 
 
 def test_every_label_term_has_a_line_of_its_own_colour() -> None:
-    records = [{"step": step, **{name: place + 0.1 * step for place, name in enumerate(LABEL_TERMS)}} for step in (1, 2)]
+    values = {name: 0.1 * place for place, name in enumerate(LABEL_TERMS)}
+    records = [{"step": step, **values} for step in (1, 2)]
     colours = {tuple(pixel) for pixel in draw_curves(records).reshape(-1, 3)}
     assert colours >= set(_COLOURS)
 
