@@ -21,7 +21,9 @@ def moved_mask(
     """The pixels p (h, w) whose value mask(p + u(p)), bilinear, is at least half: where a mask is in a moved picture.
 
     displacement: u, float32 (h, w, 2), (right, down) in pixels. Beyond the frame the border is repeated. The picture
-    itself is sampled the same way. reach: `reach_px` of it, where it is known already.
+    itself is sampled the same way, but where p + u(p) lies beyond the right or lower border of one whose sides are no
+    multiples of 4: such a picture is mirrored there, by up to 3 pixels, before a generator gets it. reach: `reach_px`
+    of it, where it is known already.
     """
     moved = np.zeros_like(mask)
     box = box_of_mask(mask)

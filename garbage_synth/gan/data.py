@@ -8,6 +8,7 @@ therefore needs no more than its step to go on with the very same data.
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
 from threading import Lock
@@ -28,8 +29,6 @@ __all__ = [
     "Crops",
     "Cut",
     "Domain",
-    "ItemLabels",
-    "centre_classes",
     "centre_crops",
     "stream_batches",
 ]
@@ -49,22 +48,11 @@ class Batch:
     classes: Tensor | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ItemLabels:
-    """What lies where in the pictures of a domain.
-
-    names: the categories in the order of their ids. read: path -> class map, uint8 (h, w) of its picture's size,
-    0 = belt, k = an item of names[k - 1].
-    """
-
-    names: tuple[str, ...]
-    read: Reader
-
-
 class Domain:
     """The pictures of one domain; those that fit into `cache_bytes` stay decoded in memory, with their class maps.
 
-    read: path -> RGB uint8 (h, w, 3), already at the size it is to be trained at.
+    read: path -> RGB uint8 (h, w, 3), already at the size it is to be trained at. labels: path -> class map, uint8
+    (h, w) of its picture's size, 0 = belt, k = an item of the k-th category; None without labels.
     """
 
     def __init__(
@@ -74,7 +62,7 @@ class Domain:
         read: Reader,
         *,
         cache_bytes: int,
-        labels: ItemLabels | None = None,
+        labels: Reader | None = None,
     ) -> None:
         self.name = name
         self.paths = tuple(paths)
@@ -94,13 +82,16 @@ class Domain:
         return self._cached(self._pictures, index, self._read)
 
     def classes(self, index: int) -> NDArray[np.uint8] | None:
-        """The class map of picture `index`, uint8 (h, w), None without labels. Raises what the labels' read raises."""
-        return None if self.labels is None else self._cached(self._classes, index, self.labels.read)
+        """The class map of picture `index`, uint8 (h, w), None without labels. Raises what `labels` raises."""
+        return None if self.labels is None else self._cached(self._classes, index, self.labels)
 
-    def covered(self, index: int) -> NDArray[np.bool_]:
-        """Where picture `index` seems to hold items, from its pixels alone (`occupancy.foreground`), always kept."""
+    def covered(self, index: int, picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Where picture `index` seems to hold items, from its pixels alone (`occupancy.foreground`), always kept.
+
+        picture: the picture itself, which is at hand: an uncached one would be decoded again.
+        """
         if index not in self._covered:
-            self._covered[index] = foreground(self.picture(index))
+            self._covered[index] = foreground(picture)
         return self._covered[index]
 
     def check(self, *, threads: int, progress: Progress) -> list[tuple[int, int]]:
@@ -212,25 +203,25 @@ class CropStream:
         for place, sample in enumerate(range(step * self._batch, (step + 1) * self._batch)):
             index = self._picture_of(sample)
             picture, labels = self.domain.picture(index), self.domain.classes(index)
+            share = partial(self._share, index, picture, labels)
             rng = rng_for(self._seed, "train-gan.crop", self.domain.name, sample)
             cut = Cut.draw(picture.shape[:2], self._crop, rng, flip=self._flip)
             if match is not None:
                 others = [Cut.draw(picture.shape[:2], self._crop, rng, flip=self._flip) for _ in range(candidates - 1)]
                 wanted = match[place]
-                cut = min((cut, *others), key=lambda own: abs(self._share(index, own) - wanted))
+                cut = min((cut, *others), key=lambda own: abs(share(own) - wanted))
             images.append(_to_tensor(cut.of(picture)))
             if labels is not None:
                 classes.append(torch.from_numpy(np.ascontiguousarray(cut.of(labels))))
             if measured:
-                shares.append(self._share(index, cut))
+                shares.append(share(cut))
         return Crops(torch.stack(images), torch.stack(classes) if classes else None, tuple(shares))
 
-    def _share(self, index: int, cut: Cut) -> float:
+    def _share(self, index: int, picture: NDArray[np.uint8], labels: NDArray[np.uint8] | None, cut: Cut) -> float:
         """How much of a cut items cover, by its labels or, without any, by its looks (0..1)."""
-        labels = self.domain.classes(index)
         if labels is not None:
             return float((cut.of(labels) > 0).mean())
-        return cut.share(self.domain.covered(index), self.domain.picture(index).shape[:2])
+        return cut.share(self.domain.covered(index, picture), picture.shape[:2])
 
     def _picture_of(self, sample: int) -> int:
         epoch, place = divmod(sample, len(self.domain))
@@ -240,14 +231,9 @@ class CropStream:
 
 def centre_crops(domain: Domain, *, crop: int, count: int) -> Tensor:
     """The middles of up to `count` pictures spread evenly over the domain, uint8 (n, 3, crop, crop): for samples."""
-    return torch.stack([_to_tensor(cut.of(domain.picture(index))) for index, cut in _centres(domain, crop, count)])
-
-
-def centre_classes(domain: Domain, *, crop: int, count: int) -> Tensor | None:
-    """The class maps of `centre_crops`, uint8 (n, crop, crop), None without labels."""
-    maps = [(domain.classes(index), cut) for index, cut in _centres(domain, crop, count)]
-    pieces = [torch.from_numpy(np.ascontiguousarray(cut.of(classes))) for classes, cut in maps if classes is not None]
-    return torch.stack(pieces) if pieces else None
+    indices = np.unique(np.linspace(0, len(domain) - 1, count).round().astype(int)).tolist()
+    pictures = [domain.picture(index) for index in indices]
+    return torch.stack([_to_tensor(Cut.centre(picture.shape[:2], crop).of(picture)) for picture in pictures])
 
 
 def stream_batches(
@@ -289,12 +275,6 @@ def stream_batches(
 def _pinned(batch: Batch) -> Batch:
     classes = None if batch.classes is None else batch.classes.pin_memory()
     return Batch(batch.synthetic.pin_memory(), batch.real.pin_memory(), classes)
-
-
-def _centres(domain: Domain, crop: int, count: int) -> list[tuple[int, Cut]]:
-    """The middles of up to `count` pictures spread evenly over the domain, each with its picture's index."""
-    indices = np.unique(np.linspace(0, len(domain) - 1, count).round().astype(int)).tolist()
-    return [(index, Cut.centre(domain.picture(index).shape[:2], crop)) for index in indices]
 
 
 def _at_least(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from garbage_synth.gan.means import mean_over
+
 __all__ = [
     "Regions",
     "cycle_weight",
@@ -30,8 +32,6 @@ _STRUCTURE_FLOOR = (4 * _LEVEL) ** 2
 _NOISE_FLOOR = (0.5 * _LEVEL) ** 2
 """Local variance below which nothing is told apart from rounding."""
 _ITEM_SHARE = 0.5
-_LEAST_SHARE = 0.01
-"""Share of the pictures below which a region's mean fades to 0, lest a few pixels weigh as much as many."""
 _REACH_PX = 2
 
 
@@ -83,7 +83,7 @@ def structure_loss(translated: Tensor, original: Tensor, regions: Regions) -> Te
     for scale in _SCALES:
         pooled = [functional.avg_pool2d(each, scale) for each in (after, before, regions.edge, regions.item)]
         lost = _lost_structure(pooled[0], pooled[1])
-        total = total + _mean_over(lost, pooled[2]) + _ITEM_SHARE * _mean_over(lost, pooled[3])
+        total = total + mean_over(lost, pooled[2]) + _ITEM_SHARE * mean_over(lost, pooled[3])
     return total / len(_SCALES)
 
 
@@ -96,7 +96,7 @@ def new_edge_loss(translated: Tensor, original: Tensor, regions: Regions, tau: f
     """
     after, before = (_edges(functional.avg_pool2d(luminance(image), 2)) for image in (translated, original))
     excess = functional.relu(after - _dilated(before, _REACH_PX) - tau)
-    return _mean_over(excess, functional.avg_pool2d(regions.rest, 2))
+    return mean_over(excess, functional.avg_pool2d(regions.rest, 2))
 
 
 def flip_loss(network: Callable[[Tensor], Tensor], original: Tensor, translated: Tensor) -> Tensor:
@@ -141,8 +141,3 @@ def _dilated(image: Tensor, reach_px: int) -> Tensor:
     side = 2 * reach_px + 1
     rows = functional.max_pool2d(image, (side, 1), stride=1, padding=(reach_px, 0))
     return functional.max_pool2d(rows, (1, side), stride=1, padding=(0, reach_px))
-
-
-def _mean_over(values: Tensor, region: Tensor) -> Tensor:
-    """The mean of values over a region of weights 0..1, both (b, 1, h, w), fading to 0 with a tiny region."""
-    return (values * region).sum() / region.sum().clamp_min(_LEAST_SHARE * region.numel())

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from garbage_synth.gan.means import LEAST_SHARE, mean_over
+
 __all__ = [
     "JITTER_NUMBERS",
     "Segmenter",
-    "dice",
     "init_segmenter",
     "jitter_colours",
     "overlap",
@@ -22,8 +23,6 @@ __all__ = [
 
 JITTER_NUMBERS = 13
 """Random numbers that `jitter_colours` wants of each picture."""
-
-_LEAST_SHARE = 0.01
 
 
 class Segmenter(nn.Module):
@@ -76,15 +75,17 @@ def segmentation_loss(logits: Tensor, classes: Tensor) -> Tensor:
     """Cross-entropy, in which belt and items count alike however large, plus 1 - soft Dice of the items; a scalar.
 
     logits: float (b, n + 1, h, w); classes: integer (b, h, w), 0..n. The Dice is of items against the belt, whatever
-    their class. Where there are next to no items, or no belt, their share of the entropy fades.
+    their class. Where there are next to no items, or no belt, their share of the entropy fades. Each picture is judged
+    for itself: the loss of a batch is the mean of theirs.
     """
     logits, target = logits.float(), classes.long()
     item = (target > 0).float()
     lost = functional.cross_entropy(logits, target, reduction="none")
-    entropy = 0.5 * (_mean_over(lost, item) + _mean_over(lost, 1 - item))
+    entropy = 0.5 * (mean_over(lost, item) + mean_over(lost, 1 - item))
     found = 1 - logits.softmax(dim=1)[:, 0]
-    smooth = _LEAST_SHARE * item.numel()
-    return entropy + 1 - (2 * (found * item).sum() + smooth) / (found.sum() + item.sum() + smooth)
+    smooth = LEAST_SHARE * item[0].numel()
+    met, both = (found * item).sum((1, 2)), found.sum((1, 2)) + item.sum((1, 2))
+    return entropy + 1 - ((2 * met + smooth) / (both + smooth)).mean()
 
 
 def overlap(logits: Tensor, classes: Tensor) -> Tensor:
@@ -95,15 +96,6 @@ def overlap(logits: Tensor, classes: Tensor) -> Tensor:
     """
     found, item = logits.softmax(dim=1)[:, 0] < 0.5, classes > 0
     return torch.stack([2.0 * (found & item).sum(), found.sum() + item.sum()]).float()
-
-
-def dice(logits: Tensor, classes: Tensor) -> Tensor:
-    """Foreground Dice of a batch, a scalar 0..1: how well items are told from the belt, whatever their class.
-
-    1 where there are no items and none are found.
-    """
-    met, both = overlap(logits, classes).unbind()
-    return torch.where(both > 0, met / both.clamp_min(1), torch.ones_like(met))
 
 
 def jitter_colours(images: Tensor, numbers: Tensor) -> Tensor:
@@ -146,7 +138,3 @@ def _block(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> 
 
 def _doubled(features: Tensor) -> Tensor:
     return functional.interpolate(features, scale_factor=2.0, mode="nearest")
-
-
-def _mean_over(values: Tensor, region: Tensor) -> Tensor:
-    return (values * region).sum() / region.sum().clamp_min(_LEAST_SHARE * region.numel())

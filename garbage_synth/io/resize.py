@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from garbage_synth.errors import InputError
 
-__all__ = ["parse_resize", "resize_rgb", "short_side_wh"]
+__all__ = ["parse_resize", "resize_labels", "resize_rgb", "short_side_wh"]
 
 _LARGEST_SHORT_SIDE_PX = 8192
 
@@ -37,3 +37,9 @@ def resize_rgb(image_rgb: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArra
     shrinks = size_wh[0] < width and size_wh[1] < height
     resized = cv2.resize(image_rgb, size_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     return resized.astype(np.uint8, copy=False)
+
+
+def resize_labels(labels: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArray[np.uint8]:
+    """A map of classes uint8 (h, w) at width, height `size_wh`, each pixel from the nearest one; values never mix."""
+    # not INTER_NEAREST, which takes the corner of a pixel for its middle
+    return np.asarray(cv2.resize(labels, size_wh, interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint8)

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +12,7 @@ from garbage_synth.core.masks import mask_of_box, mask_of_segmentation
 from garbage_synth.core.types import Annotation, ImageRecord
 from garbage_synth.errors import InputError
 from garbage_synth.io.dataset import read_dataset, split_files
-from garbage_synth.io.resize import short_side_wh
+from garbage_synth.io.resize import resize_labels, short_side_wh
 
 __all__ = ["ClassMaps", "paint_classes", "read_class_maps"]
 
@@ -47,8 +46,7 @@ class ClassMaps:
             raise InputError(f"{self.annotations}: {record.file_name}: {error}; validate the dataset") from error
         if short_px is None:
             return classes
-        size_wh = short_side_wh((record.width, record.height), short_px)
-        return np.asarray(cv2.resize(classes, size_wh, interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint8)
+        return resize_labels(classes, short_side_wh((record.width, record.height), short_px))
 
 
 def read_class_maps(folder: Path, split: str, paths: Sequence[Path]) -> ClassMaps | None:

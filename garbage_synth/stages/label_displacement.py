@@ -38,10 +38,10 @@ def follow(
 ) -> tuple[Followed, ...]:
     """The labels of the picture `source` after it was displaced (see `core.displacement`), each for itself.
 
-    Its mask is moved, and its box is the extent of that, or, where it has no mask, changes as the extent of the filled
-    box does. Amodal fields change likewise; polygons stay polygons where they can. visible_fraction stays: what is seen
-    and what is hidden are deformed alike. Raises InputError naming source and id for amodal fields that cannot be
-    read.
+    Its mask is moved, and the edges of its box move as those of the mask's extent do, or, where it has no mask, as
+    those of the filled box: a loose box stays loose. Amodal fields change likewise; polygons stay polygons where they
+    can. visible_fraction stays: what is seen and what is hidden are deformed alike. Raises InputError naming source and
+    id for amodal fields that cannot be read.
     """
     reach = reach_px(displacement)
     return tuple(
@@ -82,13 +82,11 @@ def _followed(annotation: Annotation, label: Label, displacement: Displacement, 
     if old is None or new is None or np.array_equal(moved, mask):
         return Followed(fields, label)
     has_mask = label.mask is mask
+    x, y, width, height = fields["bbox"] = _moved_box(annotation.bbox_xywh, old, new)
     if has_mask:
         fields |= {"area": int(moved.sum()), "segmentation": _segmentation(annotation.segmentation, moved)}
-        fields["bbox"] = [new[0], new[1], new[2] - new[0], new[3] - new[1]]
     else:
-        fields["bbox"] = _moved_box(annotation.bbox_xywh, old, new)
-        fields["area"] = round(fields["bbox"][2] * fields["bbox"][3], 3)
-    x, y, width, height = fields["bbox"]
+        fields["area"] = round(width * height, 3)
     return Followed(fields, Label((x, y, x + width, y + height), moved if has_mask else None))
 
 

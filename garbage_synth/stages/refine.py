@@ -69,16 +69,16 @@ def refine(
     averaged, else the raw one; or a generator file, which has a direction of its own. Pictures keep their names,
     sizes and kind (JPEG or PNG); annotations keep ids, boxes, masks and all further fields. A generator trained with
     --resize gets its pictures at that size, and they are scaled back after it. Where the generator tells how it deforms
-    a picture, labels follow it to the pixel before they are checked. Pictures too large for
+    a picture, labels follow it to the pixel before they are checked, but for on_drift "keep". Pictures too large for
     `config.max_memory_gb` or, without it, for a quarter of the machine's memory are computed in bands of rows, which
     differs in rounding only.
 
     on_drift: "adjust" moves labels by the measured motion and leaves those out whose item is gone; "drop" leaves both
-    out; "keep" never changes a label; "fail" neither, and the summary is not ok where one does not hold. Under adjust
-    and drop, a picture that lost too many of its items is rejected: it keeps its old pixels and labels, or, with
-    drop_rejected, is left out. What was found stands in `fidelity` of every annotation and picture, the rates in
-    stats.json, the worst pictures in label_check.jpg. A picture that cannot be decoded is left out, and the summary is
-    not ok.
+    out; "keep" never changes a label; "fail" changes none for what was measured, and the summary is not ok where one
+    does not hold. Under adjust and drop, a picture that lost too many of its items is rejected: it keeps its old pixels
+    and labels, or, with drop_rejected, is left out. What was found stands in `fidelity` of every annotation and
+    picture, the rates in stats.json, the worst pictures in label_check.jpg. A picture that cannot be decoded is left
+    out, and the summary is not ok.
     device: auto, cpu, cuda or cuda:<index>. precision: auto, fp32 or bf16.
 
     Raises InputError for a dataset or generator that cannot be used, a picture that is missing, of another size than
@@ -93,12 +93,13 @@ def refine(
     if drop_rejected and (on_drift in ("keep", "fail") or not config.check):
         cause = f"--on-drift {on_drift}" if config.check else "check=false"
         raise InputError(f"--drop-rejected does nothing with {cause}, which rejects no picture; leave one of them out")
-    if on_drift != "adjust" and not config.check:
-        raise InputError(f"--on-drift {on_drift} does nothing with check=false; leave one of them out")
     chosen = choose_device(device)
     half = choose_precision(precision, chosen) == "bf16"
     weights = find_generator(generator, cast(Direction, direction))
     card = read_card(weights)
+    stays = on_drift == "keep" and card.spec.deforms  # decides whether labels follow the generator
+    if on_drift != "adjust" and not (config.check or stays):
+        raise InputError(f"--on-drift {on_drift} does nothing with check=false; leave one of them out")
     loaded = read_dataset(dataset)
     pictures = _pictures(dataset, loaded, out)
     _check_annotations(dataset, loaded)

@@ -15,7 +15,7 @@ from garbage_synth.config.gan import GanConfig
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
 from garbage_synth.errors import GarbageSynthError, InputError
 from garbage_synth.gan.checkpoint import checkpoint_steps
-from garbage_synth.gan.data import Domain, ItemLabels
+from garbage_synth.gan.data import Domain
 from garbage_synth.gan.device import (
     choose_acceleration,
     choose_device,
@@ -49,7 +49,7 @@ from garbage_synth.io.output import OutputFolder, fingerprint, open_output
 from garbage_synth.io.resize import parse_resize, resize_rgb, short_side_wh
 from garbage_synth.stages.class_maps import ClassMaps, read_class_maps
 from garbage_synth.stages.train_gan_labels import LabelledFrames, annotation_file, labelled_frames
-from garbage_synth.stages.train_gan_record import Board, RunRecorder, newest_sample, require_tensorboard
+from garbage_synth.stages.train_gan_record import Board, RunRecorder, finite, newest_sample, require_tensorboard
 
 __all__ = ["train_gan"]
 
@@ -233,7 +233,7 @@ def train_gan(
         recorder.board.close()
     numbers |= {"losses": dict(result.metrics), "seconds_per_step": result.seconds_per_step, "steps": result.steps}
     if result.last and result.best:
-        numbers |= {"evaluation": dict(result.last.values), "best": dict(result.best.values)}
+        numbers |= {"evaluation": finite(result.last.values), "best": finite(result.best.values)}
         numbers["best_step"] = result.best.step
     if not team.leads:
         return StageSummary("train-gan", out, numbers)
@@ -300,7 +300,7 @@ def _read_domains(
     def read(path: Path) -> NDArray[np.uint8]:
         return _resized(read_rgb(path), short_px=short_px)
 
-    labels = ItemLabels(maps.names, partial(maps.read, short_px=short_px)) if maps else None
+    labels = partial(maps.read, short_px=short_px) if maps else None
     domains: dict[str, Domain] = {}
     sides: dict[str, float] = {}
     for name, members in paths.items():

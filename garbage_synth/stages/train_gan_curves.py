@@ -15,7 +15,7 @@ _MARGIN = (52, 40, 14, 26)  # left, top, right, bottom
 _COLUMNS = 3
 _MOST_POINTS = 200
 _INK, _GRID, _MARK = (60, 60, 60), (225, 225, 225), (180, 140, 20)
-_COLOURS = ((31, 119, 180), (214, 95, 14), (44, 140, 60), (150, 70, 160))
+_COLOURS = ((31, 119, 180), (214, 95, 14), (44, 140, 60), (150, 70, 160), (120, 85, 60))
 
 # title, {name in the picture: name in stats.jsonl}
 _PANELS: tuple[tuple[str, Mapping[str, str]], ...] = (
@@ -30,9 +30,21 @@ _PANELS: tuple[tuple[str, Mapping[str, str]], ...] = (
             "same x": "identity_synthetic",
         },
     ),
+    (
+        "what keeps labels",
+        {
+            "structure": "structure",
+            "new edges": "new_edges",
+            "semantic": "semantic",
+            "Dice": "segmenter_dice",
+            "flip": "flip",
+        },
+    ),
     ("correlation with the input", {"to real": "correlation_real", "to synthetic": "correlation_synthetic"}),
     ("distance from real pictures", {"SWD": "swd"}),
     ("labels that hold", {"share": "label_hold"}),
+    ("how far the generators move things", {"mean px": "displacement_px"}),
+    ("learning rate", {"generators and judges": "learning_rate"}),
 )
 
 Points = NDArray[np.float64]
@@ -41,14 +53,15 @@ Points = NDArray[np.float64]
 def draw_curves(records: Sequence[Mapping[str, Any]]) -> NDArray[np.uint8]:
     """RGB uint8 (h, w, 3) of the records of stats.jsonl, each line over the steps; the best step is marked.
 
-    Long series are drawn as the means of up to 200 stretches.
+    Kinds of numbers that no record has get no panel; without any there is one that says so. Long series are drawn as
+    the means of up to 200 stretches.
     """
     best_step = next((record["step"] for record in reversed(records) if record.get("best")), None)
     last = max((record["step"] for record in records), default=1)
-    panels = [
-        _panel(title, {label: _series(records, key) for label, key in names.items()}, last, best_step)
-        for title, names in _PANELS
-    ]
+    drawn = [(title, {label: _series(records, key) for label, key in names.items()}) for title, names in _PANELS]
+    filled = [(title, {label: line for label, line in lines.items() if len(line)}) for title, lines in drawn]
+    panels = [_panel(title, lines, last, best_step) for title, lines in filled if lines] or [_nothing_yet()]
+    panels += [_blank()] * (-len(panels) % _COLUMNS)
     rows = [np.hstack(panels[start : start + _COLUMNS]) for start in range(0, len(panels), _COLUMNS)]
     return np.vstack(rows)
 
@@ -62,15 +75,22 @@ def _series(records: Sequence[Mapping[str, Any]], key: str) -> Points:
     return np.array([stretch.mean(axis=0) for stretch in np.array_split(points, _MOST_POINTS)])
 
 
+def _blank() -> NDArray[np.uint8]:
+    width, height = _PANEL_WH
+    return np.full((height, width, 3), 255, np.uint8)
+
+
+def _nothing_yet() -> NDArray[np.uint8]:
+    canvas = _blank()
+    _write(canvas, "nothing yet", (_MARGIN[0], _PANEL_WH[1] // 2), _INK, 0.45)
+    return canvas
+
+
 def _panel(title: str, lines: Mapping[str, Points], last: int, best_step: int | None) -> NDArray[np.uint8]:
     width, height = _PANEL_WH
     left, top, right, bottom = _MARGIN
-    canvas = np.full((height, width, 3), 255, np.uint8)
+    canvas = _blank()
     _write(canvas, title, (left, 16), _INK, 0.45)
-    lines = {label: points for label, points in lines.items() if len(points)}
-    if not lines:
-        _write(canvas, "nothing yet", (left, height // 2), _GRID, 0.45)
-        return canvas
     ticks = _ticks(min(points[:, 1].min() for points in lines.values()), max(p[:, 1].max() for p in lines.values()))
 
     def place(points: Points) -> NDArray[np.int32]:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +17,7 @@ from garbage_synth.fidelity.verdicts import Label
 from garbage_synth.gan.networks import SIDE_MULTIPLE
 from garbage_synth.io.dataset import SplitFiles, read_dataset, split_files
 from garbage_synth.io.images import read_rgb
+from garbage_synth.io.resize import resize_labels
 from garbage_synth.stages.label_displacement import moved_picture
 from garbage_synth.stages.label_verdicts import labels_of
 
@@ -90,11 +90,7 @@ def _frame(
     labels = labels_of(annotations, (whole.shape[0], whole.shape[1]), str(path))
     picture = resized(whole)
     size_wh = picture.shape[1], picture.shape[0]
-    masks = [
-        np.asarray(cv2.resize(label.filled(whole.shape[:2]).astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST))
-        > 0
-        for label in labels
-    ]
+    masks = [resize_labels(label.filled(whole.shape[:2]).astype(np.uint8), size_wh) > 0 for label in labels]
     masks = [mask for mask in masks if mask.any()]
     windows = [_window(picture.shape[:2], box_of_mask(mask)) for mask in masks] or [_window(picture.shape[:2], None)]
     best = max(windows, key=lambda window: len(_inside(masks, window)))

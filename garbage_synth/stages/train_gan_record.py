@@ -1,6 +1,7 @@
 """What a training leaves behind of its course: lines of numbers, curves, sample pictures, TensorBoard events."""
 
 import importlib.util
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from garbage_synth.io.images import encode_png
 from garbage_synth.io.records import append_record, keep_records, read_records
 from garbage_synth.stages.train_gan_curves import draw_curves
 
-__all__ = ["Board", "RunRecorder", "newest_sample", "require_tensorboard"]
+__all__ = ["Board", "RunRecorder", "finite", "newest_sample", "require_tensorboard"]
 
 STATS_FILE = "stats.jsonl"
 CURVES_FILE = "curves.png"
@@ -68,6 +69,7 @@ class RunRecorder:
     def __init__(self, out: Path | None, progress: Progress) -> None:
         self._out = out
         self._progress = progress
+        self._left_out: set[str] = set()
         self.warnings: list[str] = []
 
     def resumed(self, step: int) -> None:
@@ -87,11 +89,19 @@ class RunRecorder:
             self.board.scalars("training", step, values)
 
     def evaluation(self, step: int, values: Mapping[str, float], best: bool) -> None:
-        """One line of numbers under the key "evaluation"."""
+        """One line of numbers under the key "evaluation", without those that are not finite, which are named once."""
+        known = finite(values)
+        unknown = values.keys() - known.keys() - self._left_out
+        if unknown:
+            self._left_out |= unknown
+            self.warn(
+                f"{', '.join(sorted(unknown))} is not finite after {step:,} steps, and is left out of {STATS_FILE} "
+                "whenever it is not; all else goes on"
+            )
         if self._out is not None:
-            append_record(self._out / STATS_FILE, {"step": step, "evaluation": dict(values), "best": best})
+            append_record(self._out / STATS_FILE, {"step": step, "evaluation": known, "best": best})
         if self.board:
-            self.board.scalars("evaluation", step, values)
+            self.board.scalars("evaluation", step, known)
 
     def samples(self, step: int, grid_rgb: NDArray[np.uint8]) -> None:
         """One picture in samples/, and all curves so far in one picture."""
@@ -105,6 +115,11 @@ class RunRecorder:
         """Say it now, and again in the summary."""
         self.warnings.append(text)
         self._progress.message(f"warning: {text}")
+
+
+def finite(values: Mapping[str, float]) -> dict[str, float]:
+    """The numbers that a record can hold: neither infinite nor "not a number"."""
+    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 def newest_sample(out: Path) -> Path | None:

@@ -11,8 +11,6 @@ from garbage_synth.gan.data import (
     CropStream,
     Cut,
     Domain,
-    ItemLabels,
-    centre_classes,
     centre_crops,
     stream_batches,
 )
@@ -53,8 +51,8 @@ def labelled(count: int, *, cache_bytes: int = 10**6, shape_hw: tuple[int, int] 
     def read(path: Path) -> NDArray[np.uint8]:
         return np.random.default_rng(int(path.name)).integers(0, 256, (*shape_hw, 3)).astype(np.uint8)
 
-    labels = ItemLabels(("can", "paper", "tray"), lambda path: class_map_of(read(path)))
-    return Domain("synthetic", [Path(str(n)) for n in range(count)], read, cache_bytes=cache_bytes, labels=labels)
+    paths = [Path(str(n)) for n in range(count)]
+    return Domain("synthetic", paths, read, cache_bytes=cache_bytes, labels=lambda path: class_map_of(read(path)))
 
 
 def half_covered(height: int = 60, width: int = 240) -> NDArray[np.uint8]:
@@ -198,8 +196,8 @@ def test_class_maps_share_the_memory_of_the_cache() -> None:
     painted: list[str] = []
     source = labelled(3, cache_bytes=2 * one)
     assert source.labels is not None
-    read = source.labels.read
-    source.labels = ItemLabels(source.labels.names, lambda path: (painted.append(path.name), read(path))[1])
+    read = source.labels
+    source.labels = lambda path: (painted.append(path.name), read(path))[1]
     source.check(threads=1, progress=NullProgress())
     for index in range(3):
         assert np.array_equal(source.classes(index), class_map_of(source.picture(index)))
@@ -207,21 +205,9 @@ def test_class_maps_share_the_memory_of_the_cache() -> None:
 
 
 def test_class_map_of_another_size_than_its_picture_is_refused() -> None:
-    labels = ItemLabels(("can",), lambda _: np.zeros((12, 15), np.uint8))
-    source = Domain("synthetic", [Path("1")], Pictures(), cache_bytes=0, labels=labels)
+    source = Domain("synthetic", [Path("1")], Pictures(), cache_bytes=0, labels=lambda _: np.zeros((12, 15), np.uint8))
     with pytest.raises(InputError, match="1 is a picture of 16x12, its labels are for 15x12"):
         source.check(threads=1, progress=NullProgress())
-
-
-def test_centre_classes_belong_to_the_centre_crops() -> None:
-    source = labelled(5)
-    classes = centre_classes(source, crop=8, count=3)
-    pictures = centre_crops(source, crop=8, count=3)
-    assert classes is not None
-    assert len(classes) == 3
-    for picture, own in zip(pictures, classes, strict=True):
-        assert np.array_equal(class_map_of(picture.permute(1, 2, 0).numpy()), own.numpy())
-    assert centre_classes(domain(3), crop=8, count=3) is None
 
 
 def real_stream(batch: int = 1) -> CropStream:
@@ -250,6 +236,21 @@ def test_matched_cuts_hold_about_as_much_as_wanted(wanted: float) -> None:
         return float(np.mean([abs(bright(own.images)[0] - wanted) for own in crops]))
 
     assert miss(6) < 0.4 * miss(1)
+
+
+def test_matching_reads_each_picture_and_its_labels_once_however_many_cuts_are_tried() -> None:
+    read, painted = Pictures((40, 60)), Pictures((40, 60))
+    paths = [Path(str(number)) for number in range(3)]
+    plain = Domain("real", paths, read, cache_bytes=0)
+    labelled_too = Domain("real", paths, read, cache_bytes=0, labels=lambda path: painted(path)[..., 0])
+    for source in (plain, labelled_too):
+        read.reads.clear()
+        for step in range(6):
+            CropStream(source, crop=32, batch=1, flip=True, seed=0).crops(
+                step, measured=True, match=[0.3], candidates=5
+            )
+        assert sorted(read.reads) == ["0", "0", "1", "1", "2", "2"]
+    assert sorted(painted.reads) == sorted(read.reads)
 
 
 def test_matched_batches_follow_the_synthetic_crop_and_nothing_else() -> None:

@@ -5,26 +5,27 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from garbage_synth.core.rng import rng_for
 from garbage_synth.gan.data import Domain
 from garbage_synth.gan.evaluation import KID, Evaluator, fixed_crops
+from garbage_synth.gan.networks import Generator
 from tests.gan.test_cycle_gan import same, small
 from tests.gan.test_distances import brighter, scenes
 
 
-class Same(nn.Module):
-    def forward(self, image: Tensor) -> Tensor:
-        return image
+class Same(Generator):
+    def with_displacement(self, image: Tensor) -> tuple[Tensor, None]:
+        return image, None
 
 
-class Lighter(nn.Module):
-    def forward(self, image: Tensor) -> Tensor:
-        return image + 0.2
+class Lighter(Generator):
+    def with_displacement(self, image: Tensor) -> tuple[Tensor, None]:
+        return image + 0.2, None
 
 
-class Shifted(nn.Module):
+class Shifted(Generator):
     """Moves everything 3 pixels to the left, and says so."""
 
     def with_displacement(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,7 +46,7 @@ class Witness:
         return 3 * int(np.array_equal(after_rgb, self.pictures[index])), 3
 
 
-def judged(to_real: nn.Module, to_synthetic: nn.Module, **settings: Any) -> dict[str, float]:
+def judged(to_real: Generator, to_synthetic: Generator, **settings: Any) -> dict[str, float]:
     gan = small()
     gan.averages |= {"to_real": to_real, "to_synthetic": to_synthetic}
     return Evaluator(scenes(8, side=32), scenes(8, side=32, seed=1), gan._placement, **settings)(gan)

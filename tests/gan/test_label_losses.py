@@ -168,6 +168,23 @@ def test_terms_without_their_region_are_zero_and_still_differentiable() -> None:
     assert translated.grad.isfinite().all()
 
 
+def test_loss_of_a_batch_is_the_mean_of_the_losses_of_its_pictures() -> None:
+    maps = torch.cat([class_map(), torch.zeros_like(class_map())])
+    maps[1, 4:10, 4:12] = 1
+    original, changed = (torch.cat([picture(own[None], seed=seed) for own in maps]) for seed in (0, 1))
+    changed[0, :, 20:30, 16:24] = 0.0
+    changed[1, :, 40:50, 40:50] = 0.6
+
+    def losses(part: slice) -> list[float]:
+        own = regions_of(maps[part], edge_px=3, ring_px=6)
+        before, after = original[part], changed[part]
+        return [float(structure_loss(after, before, own)), float(new_edge_loss(after, before, own, 0.1))]
+
+    first, second = losses(slice(0, 1)), losses(slice(1, 2))
+    assert all(abs(a - b) > 0.01 for a, b in zip(first, second, strict=True))
+    assert losses(slice(0, 2)) == pytest.approx([(a + b) / 2 for a, b in zip(first, second, strict=True)], rel=1e-4)
+
+
 def test_a_sliver_of_an_item_weighs_less_than_an_item() -> None:
     sliver = torch.zeros(1, SIDE, SIDE, dtype=torch.uint8)
     sliver[:, :2, :2] = 1

@@ -5,7 +5,6 @@ from torch import Tensor
 from garbage_synth.gan.segmenter import (
     JITTER_NUMBERS,
     Segmenter,
-    dice,
     init_segmenter,
     jitter_colours,
     overlap,
@@ -34,6 +33,12 @@ def maps(side: int = 32) -> Tensor:
 def sure_of(classes: Tensor, count: int = 2) -> Tensor:
     """Logits that leave no doubt."""
     return 20.0 * torch.nn.functional.one_hot(classes.long(), count + 1).permute(0, 3, 1, 2).float()
+
+
+def found_share(logits: Tensor, classes: Tensor) -> float:
+    """Foreground Dice of a batch."""
+    met, both = overlap(logits, classes).tolist()
+    return met / both
 
 
 def numbers(batch: int, seed: int = 0) -> Tensor:
@@ -107,8 +112,16 @@ def test_batch_without_items_or_without_belt_has_a_loss_and_gradients() -> None:
         assert float(segmentation_loss(sure_of(classes), classes)) == pytest.approx(0.0, abs=1e-5)
 
 
-def test_overlap_of_the_items_counts_beside_the_entropy() -> None:
+def test_loss_of_a_batch_is_the_mean_of_the_losses_of_its_pictures() -> None:
     classes = maps()
+    logits = torch.randn(2, 3, 32, 32, generator=generator())
+    alone = [float(segmentation_loss(logits[[place]], classes[[place]])) for place in (0, 1)]
+    assert alone[0] != pytest.approx(alone[1], rel=0.1)
+    assert float(segmentation_loss(logits, classes)) == pytest.approx(sum(alone) / 2, rel=1e-5)
+
+
+def test_overlap_of_the_items_counts_beside_the_entropy() -> None:
+    classes = maps()[:1]
     unsure = 0.1 * sure_of(classes)
     logits = unsure.log_softmax(dim=1)
     item = (classes > 0).float()
@@ -119,27 +132,25 @@ def test_overlap_of_the_items_counts_beside_the_entropy() -> None:
     assert float(segmentation_loss(unsure, classes)) == pytest.approx(float(entropy) + 1 - soft, abs=0.03)
 
 
-def test_dice_tells_items_from_the_belt_whatever_their_class() -> None:
+def test_overlap_is_of_items_and_belt_whatever_their_class() -> None:
     classes = maps()
     confused, half = maps(), maps()
     confused[confused == 1] = 2
     half[0, 4:9, 4:14] = 0
     half[0, 18:22, 16:30] = 0
-    assert dice(sure_of(classes), classes) == 1
-    assert dice(sure_of(confused), classes) == 1
-    assert dice(sure_of(half), classes) == pytest.approx(2 * 0.5 / 1.5)
-    assert dice(sure_of(torch.zeros_like(classes)), classes) == 0
-    assert dice(sure_of(classes), torch.zeros_like(classes)) == 0
-    assert dice(sure_of(classes[1:]), classes[1:]) == 1
+    assert found_share(sure_of(classes), classes) == 1
+    assert found_share(sure_of(confused), classes) == 1
+    assert found_share(sure_of(half), classes) == pytest.approx(2 * 0.5 / 1.5)
+    assert found_share(sure_of(torch.zeros_like(classes)), classes) == 0
+    assert found_share(sure_of(classes), torch.zeros_like(classes)) == 0
 
 
-def test_overlap_is_what_dice_is_the_quotient_of() -> None:
+def test_overlap_is_in_pixels_and_nothing_where_nothing_is() -> None:
     classes, half = maps(), maps()
     half[0, 4:9, 4:14] = 0
     met, both = overlap(sure_of(half), classes)
     assert (float(met), float(both)) == (2 * (212 - 50), 212 + 162)
     assert overlap(sure_of(classes[1:]), classes[1:]).tolist() == [0, 0]
-    assert dice(sure_of(half), classes) == met / both
 
 
 def test_jitter_follows_from_its_numbers_and_moves_nothing() -> None:
@@ -189,4 +200,4 @@ def test_segmenter_learns_to_find_items_in_changed_colours() -> None:
         ):  # RMSprop by hand: the first use of torch.optim takes seconds
             square.mul_(0.9).addcmul_(slope, slope, value=0.1)
             parameter.data.addcdiv_(slope, square.sqrt() + 1e-6, value=-0.005)
-    assert dice(network(images), classes) > 0.8
+    assert found_share(network(images), classes) > 0.8

@@ -390,8 +390,6 @@ def test_masks_of_a_synthetic_dataset_reach_the_training_at_the_pictures_size(
     assert summary.numbers["label_classes"] == 2
     assert listener.said("keeping the items of 2 classes")
     synthetic, real = seen
-    assert synthetic.labels is not None
-    assert synthetic.labels.names == ("can", "tray")
     classes = synthetic.classes(0)
     assert classes is not None
     assert synthetic.picture(0).shape[:2] == classes.shape == (72, 80)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from garbage_synth.errors import InputError
-from garbage_synth.io.resize import parse_resize, resize_rgb, short_side_wh
+from garbage_synth.io.resize import parse_resize, resize_labels, resize_rgb, short_side_wh
 
 
 def test_resize_flag_is_read() -> None:
@@ -36,3 +36,14 @@ def test_resized_picture_keeps_means_and_the_same_size_is_untouched() -> None:
         assert abs(float(resized.mean()) - float(image.mean())) < 2
     blocks = image[:40, :60].reshape(20, 2, 30, 2, 3).mean(axis=(1, 3))
     assert np.abs(resize_rgb(image, (30, 20)) - blocks).max() <= 1
+
+
+def test_resized_labels_come_from_the_middle_and_never_mix() -> None:
+    row = np.arange(9, dtype=np.uint8)[None].repeat(2, axis=0)
+    assert resize_labels(row, (3, 2)).tolist() == [[1, 4, 7]] * 2
+    assert resize_labels(row, (9, 2)).tolist() == row.tolist()
+    labels = np.random.default_rng(0).choice(np.array([0, 7, 200], np.uint8), (40, 60))
+    for size_wh in ((23, 17), (90, 61)):
+        resized = resize_labels(labels, size_wh)
+        assert (resized.shape, resized.dtype) == (size_wh[::-1], np.uint8)
+        assert set(np.unique(resized)) == {0, 7, 200}

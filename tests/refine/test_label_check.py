@@ -213,6 +213,7 @@ def test_what_would_do_nothing_is_refused(under: Any, tmp_path: Path) -> None:
         ({"on_drift": "keep", "drop_rejected": True}, "rejects no picture"),
         ({"config": unchecked, "drop_rejected": True}, "check=false"),
         ({"config": unchecked, "on_drift": "drop"}, "check=false"),
+        ({"config": unchecked, "on_drift": "keep"}, "check=false"),
     ):
         with pytest.raises(InputError, match=said):
             under({}, **flags)

@@ -156,6 +156,15 @@ def test_keep_leaves_labels_and_says_once_that_they_are_wrong(tree: Path, tmp_pa
     assert entries(tmp_path / "other")[10]["bbox"] != before[10]["bbox"]
 
 
+def test_keep_leaves_labels_to_the_byte_where_they_are_not_checked(tree: Path, tmp_path: Path) -> None:
+    generator = shifting(tmp_path / "g.safetensors", (3, -2))
+    run(tree, generator, tmp_path / "out", config=RefineConfig(check=False), on_drift="keep")
+    name = "annotations/instances_train.json"
+    assert (tmp_path / "out" / name).read_bytes() == (tree / name).read_bytes()
+    with pytest.raises(InputError, match="--on-drift drop does nothing with check=false"):
+        run(tree, generator, tmp_path / "other", config=RefineConfig(check=False), on_drift="drop")
+
+
 def test_item_that_the_rest_of_the_network_erased_is_dropped_all_the_same(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,6 +245,14 @@ def test_box_alone_keeps_its_fractions_and_what_lies_beyond_the_frame() -> None:
     own = followed(right, Annotation(1, 1, 1, (0, 5, 13, 6), 78.0, 0, None, amodal))
     assert own.fields["amodal_bbox"] == [-7, 5, 23, 6]
     assert own.fields["bbox"] == [0, 5, 16, 6]
+
+
+def test_loose_box_around_a_smaller_polygon_stays_loose() -> None:
+    polygon = [[12, 10, 20, 10, 20, 20, 12, 20]]
+    own = followed(lambda u: u[..., 0].fill(1), Annotation(1, 1, 1, (8, 8, 15, 15), 80.0, 0, polygon))
+    assert own.fields["bbox"] == [7, 8, 15, 15]
+    assert all(isinstance(value, int) for value in own.fields["bbox"])
+    assert own.label.box_xyxy == (7, 8, 22, 23)
 
 
 def test_amodal_field_that_cannot_be_read_is_named() -> None:
