@@ -30,7 +30,7 @@ SCENES_FILE = "scenes.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """numbers: JSON-ready counts and rates of what was written. ok: no picture failed, no split is empty, and under
+    """numbers: JSON-ready counts and rates of what was written. ok: no picture failed, no split was emptied, and under
     "fail" every label holds."""
 
     numbers: Mapping[str, Any]
@@ -49,6 +49,7 @@ class _Tally:
     worst: list[tuple[tuple[float, float], str, Path]] = field(default_factory=list)
     written: int = 0
     images: dict[str, int] = field(default_factory=dict)
+    emptied: list[str] = field(default_factory=list)
 
     def add(self, name: str, entry: Mapping[str, Any], row: Path) -> None:
         """One picture's verdict."""
@@ -92,6 +93,7 @@ def join_labels(
         write_bytes(out / "annotations" / f"instances_{name}.json", path.read_bytes())
     tally.written = sum(len(document["annotations"]) for document in documents.values())
     tally.images = {name: len(document["images"]) for name, document in documents.items()}
+    tally.emptied = sorted(name for name, count in tally.images.items() if not count and dataset.splits[name].images)
     if tally.worst:
         rows = heapq.nsmallest(SHEET_PICTURES, tally.worst)
         write_bytes(out / SHEET_FILE, encode_jpeg(contact_sheet([read_rgb(row) for _, _, row in rows]), 90))
@@ -218,8 +220,7 @@ def _outcome(tally: _Tally, on_drift: OnDrift, drop_rejected: bool) -> Outcome:
         warnings.append(f"{len(tally.reasons)} pictures are left out: {'; '.join(tally.reasons[:SHOWN])}")
     if on_drift == "fail" and tally.status["accepted"] < checked:
         warnings.append(f"{checked - tally.status['accepted']} of {checked} labels do not hold; see {SHEET_FILE}")
-    empty = sorted(name for name, count in tally.images.items() if not count)
-    if empty:
-        warnings.append(f"no picture is left in {', '.join(empty)}")
+    if tally.emptied:
+        warnings.append(f"no picture is left in {', '.join(tally.emptied)}")
     drifted = on_drift == "fail" and (tally.status["accepted"] < checked or tally.frames["rejected"] > 0)
-    return Outcome(numbers, tuple(warnings), ok=not (drifted or empty or tally.reasons))
+    return Outcome(numbers, tuple(warnings), ok=not (drifted or tally.emptied or tally.reasons))

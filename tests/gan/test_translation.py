@@ -5,7 +5,6 @@ The true translation of every picture is known but never shown in training. Colo
 
 import pytest
 import torch
-from garbage_synth.gan.placement import Placement
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -13,6 +12,7 @@ from garbage_synth.config.gan import GanConfig
 from garbage_synth.gan.cycle_gan import CycleGan
 from garbage_synth.gan.networks import GeneratorSpec
 from garbage_synth.gan.pixels import to_signed
+from garbage_synth.gan.placement import Placement
 
 SIDE = 48
 PICTURES = 64

@@ -310,6 +310,15 @@ def test_nothing_left_is_no_success(under: Any, tmp_path: Path) -> None:
     assert any("no picture is left in train" in warning for warning in summary.warnings)
 
 
+def test_split_that_had_no_picture_before_is_no_failure(under: Any, tree: Path) -> None:
+    document = json.loads((tree / "annotations/instances_train.json").read_text())
+    empty = {**document, "images": [], "annotations": []}
+    (tree / "annotations/instances_val.json").write_text(json.dumps(empty))
+    summary = under({})
+    assert summary.ok
+    assert not any("no picture is left" in warning for warning in summary.warnings)
+
+
 def test_partly_erased_item_is_less_visible(under: Any, tree: Path, tmp_path: Path) -> None:
     half = draw(list(ITEMS), seed=20)
     half[:, 192:] = draw([], seed=20)[:, 192:]
