@@ -27,10 +27,9 @@ def displacement_of(grid: Tensor, size_hw: tuple[int, int], top: int = 0, bottom
     height, width = size_hw
     bottom = height if bottom is None else bottom
     grid = grid.float()
-    for dim in (2, 3):
-        # torch.compile (2.15) stumbles over the gradient of a replicating pad here
-        inside = torch.arange(-2, grid.shape[dim] + 2, device=grid.device).clamp(0, grid.shape[dim] - 1)
-        grid = grid.index_select(dim, inside)
+    # by hand: torch.compile (2.15) stumbles over the gradient of a replicating pad here
+    grid = torch.cat([*[grid[:, :, :1]] * 2, grid, *[grid[:, :, -1:]] * 2], dim=2)
+    grid = torch.cat([*[grid[..., :1]] * 2, grid, *[grid[..., -1:]] * 2], dim=3)
     rows = _spline(grid.mT).mT[:, :, _HALF + top : _HALF + bottom]
     return _spline(rows)[..., _HALF : _HALF + width]
 

@@ -39,7 +39,7 @@ def test_damaged_checkpoint_is_refused_with_the_way_out(tmp_path: Path, data: by
 
 def test_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
     torch.save({"version": 0}, tmp_path / CHECKPOINT_FILE)
-    with pytest.raises(GarbageSynthError, match="version 1"):
+    with pytest.raises(GarbageSynthError, match="version 2"):
         load_checkpoint(tmp_path)
 
 

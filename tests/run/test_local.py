@@ -139,7 +139,14 @@ def test_an_interrupted_pool_ends_without_tracebacks_of_its_workers(tmp_path: Pa
     pids.mkdir()
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, str(script), str(pids)]
-    child = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, start_new_session=True)
+    child = subprocess.Popen(
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        # tests that a shell runs in the background have the signal ignored, and their children too
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 60
     while len(list(pids.iterdir())) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
