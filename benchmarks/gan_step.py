@@ -47,7 +47,7 @@ from garbage_synth.gan.device import (
 from garbage_synth.gan.graphs import GraphedStep
 from garbage_synth.gan.graphs import Step as Update
 from garbage_synth.gan.losses import Networks, Weights, discriminator_loss, generator_terms
-from garbage_synth.gan.networks import GeneratorSpec, PatchDiscriminator, init_weights
+from garbage_synth.gan.networks import GeneratorName, GeneratorSpec, PatchDiscriminator, init_weights
 from garbage_synth.gan.pixels import to_signed
 from garbage_synth.gan.placement import Placement
 from garbage_synth.gan.replay import ImagePool
@@ -79,7 +79,7 @@ class Bench:
     """What all ways have in common."""
 
     device: torch.device
-    generator: str
+    generator: GeneratorName
     size: int
     channels: int
     seconds: float
@@ -100,7 +100,7 @@ class PaperStep:
         self._device, self._levers = bench.device, levers
         self._graphed = bench.device.type == "cuda" and levers.start != "none"
         self._format = torch.channels_last if levers.channels_last else torch.contiguous_format
-        generators = [GeneratorSpec(bench.generator, bench.channels).build() for _ in range(2)]  # type: ignore[arg-type]
+        generators = [GeneratorSpec(bench.generator, bench.channels).build() for _ in range(2)]
         judges = [PatchDiscriminator(bench.channels) for _ in range(2)]
         rng = torch.Generator().manual_seed(0)
         for network in (*generators, *judges):
@@ -192,7 +192,7 @@ def product_step(bench: Bench, acceleration: str) -> Step:
         bench.device, choose_precision("auto", bench.device), choose_acceleration(acceleration, bench.device)
     )
     config = GanConfig(base_channels=bench.channels, discriminator_channels=bench.channels)
-    gan = CycleGan(GeneratorSpec(bench.generator, bench.channels), config, placement, seed=0)  # type: ignore[arg-type]
+    gan = CycleGan(GeneratorSpec(bench.generator, bench.channels), config, placement, seed=0)
     numbers = iter(range(2**62))
     return lambda x, y: gan.step(x, y, index=next(numbers), learning_rate=config.learning_rate)
 
@@ -314,7 +314,7 @@ def flop_per_pair(bench: Bench) -> float:
     generator, judge = (
         _forward_flop(network, bench.size)
         for network in (
-            GeneratorSpec(bench.generator, bench.channels).build(),  # type: ignore[arg-type]
+            GeneratorSpec(bench.generator, bench.channels).build(),
             PatchDiscriminator(bench.channels),
         )
     )
