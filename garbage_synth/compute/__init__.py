@@ -1,0 +1,1 @@
+"""What every network here needs: a device and a number format, averages of weights, checkpoints (torch)."""
