@@ -49,4 +49,4 @@ class DetectorConfig(StageConfig):
     )
     cache_gb: float = Field(2.0, ge=0, description="memory for pictures read and scaled once, GB; the rest are reread")
     log_every: int = Field(20, ge=1, description="iterations between lines of numbers in stats.jsonl")
-    checkpoint_every: int = Field(200, ge=1, description="iterations between checkpoints")
+    checkpoint_every: int = Field(200, ge=1, description="iterations between checkpoints, written where numbers are")

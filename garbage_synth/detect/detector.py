@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from garbage_synth.compute.device import Precision
 from garbage_synth.compute.files import replacing
 from garbage_synth.config.detector import DetectorConfig
-from garbage_synth.detect.detections import Detections
+from garbage_synth.detect.detections import Detections, by_score
 from garbage_synth.detect.models import DETECTORS, build_detector, first_label
 from garbage_synth.detect.samples import padded, scaled
 from garbage_synth.errors import InputError
@@ -61,7 +61,7 @@ class Detector:
         """What is found in each RGB uint8 (h, w, 3), in its own pixels; empty pictures are not allowed."""
         small = [scaled(picture, self.card.config.image_px) for picture in pictures_rgb]
         canvases = [torch.from_numpy(padded(picture).transpose(2, 0, 1)) for picture in small]
-        found: list[Detections] = [Detections.none()] * len(pictures_rgb)
+        found: dict[int, Detections] = {}
         # the network's own padding would make what it sees depend on the other pictures of its batch
         by_size = sorted(range(len(canvases)), key=lambda index: tuple(canvases[index].shape))
         for _, members in groupby(by_size, key=lambda index: tuple(canvases[index].shape)):
@@ -71,7 +71,7 @@ class Detector:
                 results = self._ask([canvases[index] for index in chosen])
                 for index, result in zip(chosen, results, strict=True):
                     found[index] = self._in_picture(result, small[index].shape, pictures_rgb[index].shape)
-        return found
+        return [found[index] for index in range(len(canvases))]
 
     def _ask(self, canvases: Sequence[Tensor]) -> list[dict[str, Tensor]]:
         inputs = [canvas.to(self._device).float() / 255 for canvas in canvases]
@@ -85,11 +85,10 @@ class Detector:
         ratio = np.array([width / small[1], height / small[0]] * 2)
         boxes = result["boxes"].float().cpu().numpy().astype(np.float64) * ratio
         boxes = np.clip(boxes, 0, [width, height, width, height])
-        scores = result["scores"].float().cpu().numpy().astype(np.float64)
-        order = np.argsort(-scores, kind="stable")
-        order = order[((boxes[:, 2:] - boxes[:, :2]) > 0).all(1)[order]]
-        classes = result["labels"].cpu().numpy().astype(np.int64) - self._first_label
-        return Detections(boxes[order], classes[order], scores[order])
+        classes = result["labels"].cpu().numpy() - self._first_label
+        detections = by_score(boxes, classes, result["scores"].float().cpu().numpy())
+        sides = detections.boxes_xyxy[:, 2:] - detections.boxes_xyxy[:, :2]
+        return detections.at(np.flatnonzero((sides > 0).all(1)))
 
 
 def save_detector(folder: Path, network: nn.Module, card: DetectorCard) -> None:

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor, nn
@@ -37,9 +38,7 @@ class SmallBody(nn.Module):
         super().__init__()
         conv = partial(Conv2dNormActivation, stride=2, norm_layer=_group_norm)
         self.stem = nn.Sequential(conv(3, widths[0]), conv(widths[0], widths[1]))
-        self.stages = nn.ModuleList(
-            _stage(inputs, outputs, blocks) for inputs, outputs in zip(widths[1:], widths[2:], strict=False)
-        )
+        self.stages = nn.ModuleList(_stage(inputs, outputs, blocks) for inputs, outputs in pairwise(widths[1:]))
         self.pyramid = FeaturePyramidNetwork(list(widths[2:]), out_channels)
         self.out_channels = out_channels
 
@@ -111,7 +110,8 @@ def _fcos_small(classes: int, config: DetectorConfig) -> nn.Module:
     body = SmallBody((16, 32, 64, 128, 192), blocks=2, out_channels=64)
     anchors = AnchorGenerator(tuple((stride,) for stride in _STRIDES), ((1.0,),) * len(_STRIDES))
     head = FCOSHead(body.out_channels, 1, classes, num_convs=2)
-    return FCOS(body, classes, anchor_generator=anchors, head=head, **_common(config))
+    network: nn.Module = FCOS(body, classes, anchor_generator=anchors, head=head, **_common(config))
+    return network
 
 
 def _retinanet_resnet18(classes: int, config: DetectorConfig) -> nn.Module:
@@ -133,7 +133,8 @@ def _retinanet_resnet18(classes: int, config: DetectorConfig) -> nn.Module:
     head = RetinaNetHead(
         body.out_channels, anchors.num_anchors_per_location()[0], classes, norm_layer=partial(nn.GroupNorm, 32)
     )
-    return RetinaNet(body, classes, anchor_generator=anchors, head=head, **_common(config))
+    network: nn.Module = RetinaNet(body, classes, anchor_generator=anchors, head=head, **_common(config))
+    return network
 
 
 def _fasterrcnn_mobilenet(classes: int, config: DetectorConfig) -> nn.Module:

@@ -125,8 +125,8 @@ class Samples(Dataset[Sample]):
         if rng.random() < self._augment.flip_vertical:
             image, boxes = functional.vertical_flip(image), _mirrored(boxes, size, functional.vertical_flip)
         x0, y0, x1, y1 = window
-        left = x0 + round(rng.uniform(*sorted((0, x1 - x0 - size[1]))))
-        top = y0 + round(rng.uniform(*sorted((0, y1 - y0 - size[0]))))
+        left = x0 + _between(0, x1 - x0 - size[1], rng)
+        top = y0 + _between(0, y1 - y0 - size[0], rng)
         cut_x0, cut_y0, cut_x1, cut_y1 = max(x0, left), max(y0, top), min(x1, left + size[1]), min(y1, top + size[0])
         canvas[:, cut_y0:cut_y1, cut_x0:cut_x1] = image[:, cut_y0 - top : cut_y1 - top, cut_x0 - left : cut_x1 - left]
         boxes = boxes + torch.tensor([left, top, left, top])
@@ -193,7 +193,7 @@ def padded(picture_rgb: Picture) -> Picture:
 
 
 def canvas_hw(sizes_wh: Sequence[tuple[int, int]], image_px: int) -> tuple[int, int]:
-    """Height and width of samples: of the pictures' median shape, its longer side image_px, multiples of SIDE_MULTIPLE."""
+    """Height and width of samples: the pictures' median shape, the longer side image_px, rounded to SIDE_MULTIPLE."""
     aspect = float(np.median([width / height for width, height in sizes_wh]))
     height, width = (image_px / aspect, image_px) if aspect >= 1 else (image_px, image_px * aspect)
     return tuple(max(1, round(side / SIDE_MULTIPLE)) * SIDE_MULTIPLE for side in (height, width))  # type: ignore[return-value]
@@ -203,6 +203,10 @@ def _seen(whole: Tensor, cut: Tensor, *, min_visible: float) -> Tensor:
     """Which boxes are still targets after being cut: bool (n,)."""
     sides, area = cut[:, 2:] - cut[:, :2], (whole[:, 2:] - whole[:, :2]).prod(1)
     return (sides.prod(1) >= min_visible * area) & (sides >= _MIN_BOX_PX).all(1)
+
+
+def _between(one: int, other: int, rng: np.random.Generator) -> int:
+    return int(rng.integers(min(one, other), max(one, other) + 1))
 
 
 def _mirrored(boxes: Tensor, size_hw: Sequence[int], flip: Callable[[Tensor], Tensor]) -> Tensor:
