@@ -101,4 +101,7 @@ def _line(
     colour: tuple[int, int, int],
     width_px: int = 1,
 ) -> Line:
-    return Line(f"{name} {precision.mean():.2f}", np.stack([recall, precision], 1), colour, width_px)
+    """The curve down to the recall that is not reached; colours are darkened, for some are pale on white."""
+    shown = np.stack([recall, precision], 1)[: np.count_nonzero(precision) + 1]
+    red, green, blue = (channel * 4 // 5 for channel in colour)
+    return Line(f"{name} {precision.mean():.2f}", shown, (red, green, blue), width_px)

@@ -50,9 +50,9 @@ class Fake:
         return [known[picture.tobytes()] for picture in pictures_rgb]
 
 
-@pytest.fixture
-def truth(tmp_path: Path) -> Path:
-    return write_tree(tmp_path / "truth", DRAWN)
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tree(tmp_path_factory.mktemp("evaluate") / "truth", DRAWN)
 
 
 @pytest.fixture
@@ -112,6 +112,7 @@ def test_the_folder_holds_numbers_detections_curves_and_pictures(
     assert sorted((one["image_id"], one["category_id"], *one["bbox"]) for one in results) == truth_boxes
     assert summary.open_file == out / "detections.jpg"
     assert read_rgb(out / "precision_recall.png").shape == (420, 1120, 3)
+    assert read_rgb(out / "detections.jpg").shape[1] == 2 * (96 + 4)  # two columns
     again = evaluate(run, truth, out, split="test", resume=True)
     assert again.numbers == summary.numbers
     assert len(fake.batches) == 2  # a finished one is not computed again
@@ -207,9 +208,12 @@ def test_another_detector_or_truth_is_another_evaluation(run: Path, truth: Path,
         evaluate(run, truth, run / "out")
 
 
-def test_a_pipeline_may_evaluate(run: Path, truth: Path, fake: Fake, tmp_path: Path) -> None:
+def test_a_pipeline_may_evaluate(
+    run: Path, truth: Path, fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRUTH", str(truth))
     (tmp_path / "p.yaml").write_text(
-        "out: out\nstages: [{stage: evaluate, run: run, truth: truth, map: can=can, classes: 'can,paper'}]\n"
+        "out: out\nstages: [{stage: evaluate, run: run, truth: '${TRUTH}', map: can=can, classes: 'can,paper'}]\n"
     )
     numbers = run_pipeline(tmp_path / "p.yaml").numbers["stages"]["evaluate"]
     assert numbers["ap"] == 1
