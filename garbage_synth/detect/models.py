@@ -25,6 +25,7 @@ SIDE_MULTIPLE = 32
 
 _STRIDES = (8, 16, 32)
 _GROUP_CHANNELS = 16
+_FIRST_DISTANCE = 2.0  # of a box's sides from its point, in strides
 
 
 class SmallBody(nn.Module):
@@ -110,6 +111,8 @@ def _fcos_small(classes: int, config: DetectorConfig) -> nn.Module:
     body = SmallBody((16, 32, 64, 128, 192), blocks=2, out_channels=64)
     anchors = AnchorGenerator(tuple((stride,) for stride in _STRIDES), ((1.0,),) * len(_STRIDES))
     head = FCOSHead(body.out_channels, 1, classes, num_convs=2)
+    # distances pass through a ReLU: from torchvision's start at 0 most are dead, and from random weights stay so
+    nn.init.constant_(head.regression_head.bbox_reg.bias, _FIRST_DISTANCE)
     network: nn.Module = FCOS(body, classes, anchor_generator=anchors, head=head, **_common(config))
     return network
 

@@ -48,6 +48,7 @@ _COMMANDS = {
         Command("segment", ("photos", "boxes"), "segment.SegmentConfig"),
         Command("composite", ("crops", "backgrounds", "distractors"), "composite.CompositeConfig"),
         Command("train-gan", ("synthetic", "real"), "gan.GanConfig"),
+        Command("train-detector", ("dataset", "weights"), "detector.DetectorConfig"),
         Command("refine", ("dataset", "generator"), "refine.RefineConfig"),
         Command("export", ("dataset",)),
         Command("merge", ("datasets",)),
