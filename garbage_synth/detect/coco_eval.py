@@ -1,7 +1,7 @@
 """COCOeval on boxes in memory: quiet, with boxes to ignore, and safe from what it stumbles over.
 
-What it stumbles over: annotation id 0 counts as unmatched, `ignore` of an annotation is overwritten by `iscrowd`, an
-empty list of results is refused, and the IoU of two boxes without area is no number, which counts as a match.
+What it stumbles over: annotation id 0 counts as unmatched, `ignore` of an annotation is overwritten by `iscrowd`, and
+an empty list of results is refused.
 """
 
 import io
@@ -10,8 +10,6 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -117,9 +115,6 @@ class _BoxEval(COCOeval):  # type: ignore[misc]
         for entries in self._gts.values():
             for entry in entries:
                 entry["ignore"] = int(entry["id"] in self._ignored)
-
-    def computeIoU(self, imgId: int, catId: int) -> NDArray[np.float64]:  # noqa: N802, N803
-        return np.nan_to_num(np.asarray(super().computeIoU(imgId, catId), np.float64))
 
 
 def _index(boxes: Boxes, entries: Sequence[Mapping[str, Any]]) -> COCO:

@@ -179,13 +179,17 @@ def test_crowds_are_neither_missed_nor_wrong_to_find() -> None:
     assert result.ap == ONE
     assert result.instances == 1
     assert result.pictures[0].errors == 0
+    assert len(result.pictures[0].hits) == 1
+    alone = scored(split, {1: found((A, CAN, 0.5)), 2: NOTHING})
+    assert alone.ap == ONE
+    assert alone.pictures[0].errors == 0
 
 
-def test_boxes_without_area_are_no_match() -> None:
-    split = split_of([box(1, 3, (5, 5, 5, 20), key=1), box(1, 3, A, key=2)])
-    result = scored(split, {1: found(((5, 5, 5, 20), CAN, 0.9), (A, CAN, 0.8)), 2: NOTHING})
-    assert result.best.recall == 0.5
-    assert result.ap50 == pytest.approx(0.5 * 51 / 101)
+def test_equal_scores_are_not_parted_by_the_threshold() -> None:
+    split = split_of([box(1, 3, A, key=1), box(1, 3, B, key=2)])
+    result = scored(split, {1: found((A, CAN, 0.9), (B, CAN, 0.5), (C, CAN, 0.5)), 2: found((C, CAN, 0.5))})
+    # with all at 0.5 there are two hits of four: 2 * 2 / (4 + 2); one alone has 2 * 1 / (1 + 2), which is no less
+    assert (result.best.threshold, result.best.f1) == (0.9, pytest.approx(2 / 3))
 
 
 def test_scoring_some_classes_leaves_their_numbers_as_they_are() -> None:
@@ -224,10 +228,11 @@ def test_classes_as_one_count_a_box_once_whatever_it_is_called() -> None:
 
 def test_classes_as_one_ignore_the_boxes_of_those_not_asked_for() -> None:
     split = split_of([box(1, 3, A, key=1), box(1, 7, B, key=2)])
-    detections = {1: found((B, CAN, 0.9), (A, CAN, 0.8)), 2: NOTHING}
-    result = score(split, detections, all_as_one(CATEGORIES, NAMES, classes=["can"]))
-    assert (result.ap, result.instances) == (ONE, 1)
-    assert result.pictures[0].errors == 0
+    match = all_as_one(CATEGORIES, NAMES, classes=["can"])
+    for entries in ([(B, CAN, 0.9), (A, CAN, 0.8)], [(A, CAN, 0.8)]):
+        result = score(split, {1: found(*entries), 2: NOTHING}, match)
+        assert (result.ap, result.instances) == (ONE, 1)
+        assert result.pictures[0].errors == 0
 
 
 def test_only_a_hundred_detections_of_a_class_count() -> None:
