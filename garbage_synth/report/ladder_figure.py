@@ -113,7 +113,7 @@ def _curve(curve: Mapping[str, Any]) -> Canvas:
 
 
 def _fine(points: NDArray[np.float64]) -> NDArray[np.int32]:
-    return (points * 2**_SPLIT_BITS).round().astype(np.int32)
+    return np.asarray((points * 2**_SPLIT_BITS).round(), dtype=np.int32)
 
 
 def _dot(canvas: Canvas, at: tuple[float, float], radius: int, colour: tuple[int, int, int]) -> None:

@@ -37,6 +37,11 @@ class Pair:
     train: Step
     evaluate: Step
 
+    @property
+    def name(self) -> str:
+        """That of its folders."""
+        return f"{self.arm}_{self.seed}"
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -136,9 +141,9 @@ def _pair(key: str, seed: int, detector: Mapping[str, Any], test: Mapping[str, A
 def _needs(readers: Sequence[Any], entries: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     """The names of the stages whose outputs are named by the readers, directly or through other stages, in order."""
     named = set(_REFERENCE.findall(str(readers)))
-    for name, entry in reversed(entries.items()):
+    for name in reversed(list(entries)):
         if name in named:
-            named |= set(_REFERENCE.findall(str(entry)))
+            named |= set(_REFERENCE.findall(str(entries[name])))
     return tuple(name for name in entries if name in named)
 
 
@@ -198,7 +203,10 @@ def _curve(value: Any, arms: Mapping[str, Any], where: str) -> Curve | None:
     if value is None:
         return None
     places = value.get("arms") if isinstance(value, dict) and not set(value) - {"x", "arms"} else None
-    right = isinstance(places, dict) and len(places) > 1
-    if not right or not all(str(key) in arms and type(x) in (int, float) and x > 0 for key, x in places.items()):
+    if (
+        not isinstance(places, dict)
+        or len(places) < 2
+        or not all(str(key) in arms and type(x) in (int, float) and x > 0 for key, x in places.items())
+    ):
         raise ConfigError(f"{where}: curve is {value!r}, expected {{x: NAME, arms: {{ARM: NUMBER, ...}}}}, two or more")
     return Curve(str(value.get("x", "x")), {str(key): float(x) for key, x in places.items()})

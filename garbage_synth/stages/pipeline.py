@@ -1,12 +1,13 @@
 """`run`: a chain of stages from a YAML file; what is finished and unchanged is not run again."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
 from garbage_synth.errors import GarbageSynthError
+from garbage_synth.io.output import fingerprint
 from garbage_synth.stages.recipe import Step, load_recipe
 from garbage_synth.stages.steps import (
     Ledger,
@@ -107,14 +108,16 @@ def _run_recorded(
     return summary, seconds
 
 
-def plan_steps(steps: Sequence[Step], ledger: Ledger) -> dict[str, dict[str, Any]]:
+def plan_steps(
+    steps: Sequence[Step], ledger: Ledger, fingerprint: Callable[[Sequence[Path]], str] = fingerprint
+) -> dict[str, dict[str, Any]]:
     """What a run would do with each step: one that reads what will be made anew is run."""
     plan: dict[str, dict[str, Any]] = {}
     anew: list[Path] = []
     for step in steps:
         sources = [path.absolute() for paths in step.inputs().values() for path in paths]
         stale = any(path.is_relative_to(made) for path in sources for made in anew)
-        if stale or not is_finished(step, ledger.of(step), identity_of(step)):
+        if stale or not is_finished(step, ledger.of(step), identity_of(step, fingerprint)):
             anew += [step.out.absolute()] if step.out is not None else []
             plan[step.name] = {**headline(step), "then": "run"}
         else:

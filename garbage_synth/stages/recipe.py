@@ -45,6 +45,14 @@ class Command:
         function: Callable[..., Any] = getattr(import_module(f"garbage_synth.stages.{name}"), name)
         return function
 
+    def settings(self) -> type[StageConfig] | None:
+        """The type of its settings, None where it has none."""
+        if self.config is None:
+            return None
+        module, name = self.config.split(".")
+        found: type[StageConfig] = getattr(import_module(f"garbage_synth.config.{module}"), name)
+        return found
+
     def arguments(self) -> Mapping[str, inspect.Parameter]:
         """The stage function's parameters by name."""
         return inspect.signature(self.function()).parameters
@@ -55,6 +63,8 @@ _COMMANDS = {
     for command in (
         Command("segment", ("photos", "boxes"), "segment.SegmentConfig"),
         Command("composite", ("crops", "backgrounds", "distractors"), "composite.CompositeConfig"),
+        Command("train-detector", ("dataset", "weights"), "detector.DetectorConfig"),
+        Command("evaluate", ("run", "truth")),
         Command("train-gan", ("synthetic", "real"), "gan.GanConfig"),
         Command("refine", ("dataset", "generator"), "refine.RefineConfig"),
         Command("export", ("dataset",)),
@@ -193,8 +203,9 @@ def _value(command: Command, key: str, value: Any, base: Path, where: str) -> An
         if isinstance(value, list):
             return [_path(base, inner) for inner in value]
         return [_path(base, value)] if key == "datasets" else _path(base, value)
-    if key == "config" and command.config is not None:
-        return _config(command.config, value, base, where)
+    settings = command.settings() if key == "config" else None
+    if settings is not None:
+        return _config(settings, value, base, where)
     if key in ("size", "items"):
         return _pair(value, key, "WxH" if key == "size" else "MIN..MAX", where)
     if key in ("classes", "formats"):
@@ -218,10 +229,8 @@ def _plain(value: Any, key: str, annotation: Any, where: str) -> Any:
     raise ConfigError(f"{where}: {key} is {value!r}, expected {' or '.join(names[kind] for kind in wanted)}")
 
 
-def _config(dotted: str, value: Any, base: Path, where: str) -> StageConfig:
+def _config(cls: type[StageConfig], value: Any, base: Path, where: str) -> StageConfig:
     """Settings from a mapping in the pipeline, or from the YAML file that it names."""
-    module, name = dotted.split(".")
-    cls: type[StageConfig] = getattr(import_module(f"garbage_synth.config.{module}"), name)
     try:
         if isinstance(value, str):
             return load_config(cls, _path(base, value))

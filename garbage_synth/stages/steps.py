@@ -1,5 +1,6 @@
 """One step of a recipe: is it done, how to begin it, run it; and the record of all steps of an output folder."""
 
+import functools
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,17 @@ from garbage_synth.io.atomic import write_json
 from garbage_synth.io.output import fingerprint, read_manifest
 from garbage_synth.stages.recipe import Step
 
-__all__ = ["How", "Ledger", "finished_record", "headline", "how_to_begin", "identity_of", "is_finished", "run_step"]
+__all__ = [
+    "How",
+    "Ledger",
+    "cached_fingerprint",
+    "finished_record",
+    "headline",
+    "how_to_begin",
+    "identity_of",
+    "is_finished",
+    "run_step",
+]
 
 LEDGER_FILE = "pipeline.json"
 _WITHOUT_EFFECT = ("device", "workers")
@@ -68,6 +79,12 @@ class How:
 
     overwrite: bool
     resume: bool
+
+
+def cached_fingerprint() -> Callable[[Sequence[Path]], str]:
+    """`fingerprint`, each set of paths read once; for as long as nothing writes there."""
+    cached = functools.cache(fingerprint)
+    return lambda paths: cached(tuple(paths))
 
 
 def identity_of(step: Step, fingerprint: Callable[[Sequence[Path]], str] = fingerprint) -> dict[str, Any]:
