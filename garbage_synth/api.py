@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from garbage_synth.stages.export import export
     from garbage_synth.stages.export_generator import export_generator
     from garbage_synth.stages.frames import frames
+    from garbage_synth.stages.ladder import ladder
     from garbage_synth.stages.merge import merge
     from garbage_synth.stages.pipeline import run_pipeline
     from garbage_synth.stages.refine import refine
@@ -42,6 +43,7 @@ __all__ = [
     "export",
     "export_generator",
     "frames",
+    "ladder",
     "merge",
     "refine",
     "report",

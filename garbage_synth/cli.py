@@ -602,6 +602,54 @@ def run(
 
 
 @app.command()
+def ladder(
+    file: Annotated[Path, typer.Argument(metavar="LADDER", help="YAML: stages, arms to train on, the test set.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder of all outputs; default: the one the YAML names.", show_default=False),
+    ] = None,
+    arms: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="These arms alone, and the stages they need.", show_default=False),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Detectors trained at a time; default: the cores, on a GPU 1. Also for the stages.",
+            show_default=False,
+        ),
+    ] = None,
+    device: Device = "auto",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="STAGE.KEY=VALUE", help="One argument; also detector.KEY=VALUE, seeds=[0]; repeatable."
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Which training data makes the best detector: one table."""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.stages.arguments import parse_words
+        from garbage_synth.stages.ladder import ladder as stage
+
+        return stage(
+            file,
+            out,
+            arms=None if arms is None else parse_words(arms),
+            overrides=settings or (),
+            workers=workers,
+            device=device,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+    _execute(work, as_json=as_json, hint="continue with the same command")
+
+
+@app.command()
 def frames(
     source: Annotated[Path, typer.Argument(help="Video file, or folder of videos or pictures.")],
     out: Out,
