@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from garbage_synth.compute.device import choose_device, describe
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
 from garbage_synth.core.types import Dataset, Split
 from garbage_synth.detect.class_match import ClassMatch, all_as_one, match_classes
@@ -14,7 +15,6 @@ from garbage_synth.detect.detections import Detections
 from garbage_synth.detect.detector import Detector, load_detector
 from garbage_synth.detect.scores import Scores, score
 from garbage_synth.errors import InputError
-from garbage_synth.gan.device import choose_device, describe
 from garbage_synth.io.atomic import write_bytes, write_json
 from garbage_synth.io.dataset import read_dataset, split_files
 from garbage_synth.io.images import encode_jpeg, encode_png, read_rgb
