@@ -127,9 +127,10 @@ def _run(
     device: str,
     progress: Progress | None,
 ) -> None:
-    """Run a step that is not done, and put its record among the others. Raises GarbageSynthError where it fails."""
+    """Run a step unless it is done, and put its record among the others. Raises GarbageSynthError where it fails."""
     before = known[step.name]
     if is_finished(step, before, identity):
+        records[step.name] = dict(before)
         return
     how = _how(step, before, identity)
     seconds_before = float(before.get("seconds", 0)) if how.resume else 0.0
@@ -175,6 +176,5 @@ def _interruptible() -> Iterator[None]:
 
 def _headline(outcome: _Outcome) -> str:
     ap = outcome.records[outcome.pair.evaluate.name]["numbers"].get("ap")
-    training = outcome.records.get(outcome.pair.train.name)
-    took = "" if training is None else f", trained in {training['seconds'] / 60:.1f} min"
-    return ("no AP" if ap is None else f"AP {ap:.3f}") + took
+    minutes = outcome.records[outcome.pair.train.name]["seconds"] / 60
+    return ("no AP" if ap is None else f"AP {ap:.3f}") + f", trained in {minutes:.1f} min"

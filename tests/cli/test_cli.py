@@ -75,6 +75,7 @@ COMMANDS = {
     "frames": ("v.mp4 --out o --every 2.5 --median p.jpg", True),
     "belt": ("b c.jpg --mm-per-px 0.5 --travel-deg 90 --overlay o", True),
     "run": ("p.yaml --out o --workers 3 --set a.b=1", False),
+    "ladder": ("l.yaml --out o --arms a,b --workers 3 --device cpu --set seeds=[0]", False),
 }
 
 
