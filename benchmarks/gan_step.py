@@ -34,16 +34,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from garbage_synth.config.gan import GanConfig
-from garbage_synth.gan.cycle_gan import CycleGan
-from garbage_synth.gan.data import CropStream, Domain, stream_batches
-from garbage_synth.gan.device import (
+from garbage_synth.compute.device import (
     Acceleration,
     choose_acceleration,
     choose_device,
     choose_precision,
     is_out_of_memory,
 )
+from garbage_synth.config.gan import GanConfig
+from garbage_synth.gan.cycle_gan import CycleGan
+from garbage_synth.gan.data import CropStream, Domain, stream_batches
 from garbage_synth.gan.graphs import GraphedStep
 from garbage_synth.gan.graphs import Step as Update
 from garbage_synth.gan.losses import Networks, Weights, discriminator_loss, generator_terms

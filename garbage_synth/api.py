@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from garbage_synth.stages.segment import segment
     from garbage_synth.stages.split import split
     from garbage_synth.stages.subset import subset
+    from garbage_synth.stages.train_detector import train_detector
     from garbage_synth.stages.train_gan import train_gan
     from garbage_synth.stages.validate import validate
 
@@ -50,6 +51,7 @@ __all__ = [
     "segment",
     "split",
     "subset",
+    "train_detector",
     "train_gan",
     "validate",
 ]

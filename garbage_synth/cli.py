@@ -241,6 +241,68 @@ def train_gan(
     _execute(work, as_json=as_json, resumable=True, silent=_is_follower())
 
 
+@app.command("train-detector")
+def train_detector(
+    dataset: Annotated[Path, typer.Argument(help="Dataset to learn from: a folder or a COCO file.")],
+    out: Out,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="fcos-small|ssdlite|retinanet-resnet18|fasterrcnn-mobilenet", help="The network, from scratch."
+        ),
+    ] = "fcos-small",
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Epochs of the whole schedule; default: 40.", show_default=False),
+    ] = None,
+    iterations: Annotated[
+        int | None,
+        typer.Option(
+            help="Iterations instead of --epochs: the same budget for datasets of any size.", show_default=False
+        ),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Split to learn from; default: train.", show_default=False)] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="File of weights to begin with, where names and shapes fit.", show_default=False),
+    ] = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    seed: Seed = 0,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Train a small detector on a dataset: a yardstick to compare datasets by, no product."""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.config.detector import DetectorConfig
+        from garbage_synth.stages.train_detector import train_detector as stage
+
+        return stage(
+            dataset,
+            out,
+            model=model,
+            epochs=epochs,
+            iterations=iterations,
+            split=split,
+            weights=weights,
+            device=device,
+            precision=precision,
+            seed=seed,
+            config=_load(DetectorConfig, config, settings),
+            resume=resume,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+    _execute(work, as_json=as_json, resumable=True)
+
+
 @app.command()
 def refine(
     dataset: Annotated[Path, typer.Argument(help="Dataset whose images are rewritten.")],

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from garbage_synth.compute.average import averaged_copy, update_average
 from garbage_synth.config.gan import GanConfig
 from garbage_synth.core.rng import rng_for
-from garbage_synth.gan.average import averaged_copy, update_average
 from garbage_synth.gan.item_finder import ItemFinder
 from garbage_synth.gan.label_terms import LabelTerms
 from garbage_synth.gan.losses import Networks, Weights, discriminator_loss, generator_terms

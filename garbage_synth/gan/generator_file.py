@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
+from garbage_synth.compute.files import replacing
 from garbage_synth.errors import InputError
-from garbage_synth.gan.files import replacing
 from garbage_synth.gan.networks import GENERATOR_BLOCKS, Generator, GeneratorName, GeneratorSpec
 from garbage_synth.gan.warp import PITCH_PX
 

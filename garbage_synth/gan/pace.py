@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from garbage_synth.compute.device import describe
 from garbage_synth.core.progress import Progress
-from garbage_synth.gan.device import describe
 from garbage_synth.gan.team import Team
 from garbage_synth.gan.training_plan import Recorder, TrainingPlan
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from garbage_synth.gan.device import Acceleration, Precision
+from garbage_synth.compute.device import Acceleration, Precision
 from garbage_synth.gan.graphs import GraphedStep, Step
 from garbage_synth.gan.networks import Generator
 from garbage_synth.gan.pixels import to_signed

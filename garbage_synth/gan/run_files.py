@@ -6,11 +6,11 @@ from typing import get_args
 
 import torch
 
+from garbage_synth.compute.checkpoint import load_checkpoint, save_checkpoint
+from garbage_synth.compute.device import describe
 from garbage_synth.core.progress import Progress
 from garbage_synth.errors import GarbageSynthError
-from garbage_synth.gan.checkpoint import load_checkpoint, save_checkpoint
 from garbage_synth.gan.cycle_gan import CycleGan
-from garbage_synth.gan.device import describe
 from garbage_synth.gan.generator_file import (
     Direction,
     GeneratorCard,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from garbage_synth.core.masks import mask_of_segmentation
 from garbage_synth.core.types import Annotation
 
-__all__ = ["class_colour", "draw_labels", "draw_region", "fit"]
+__all__ = ["class_colour", "draw_labels", "draw_region", "fit", "write_on_plate"]
 
 TINT = 0.35
 FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -67,7 +67,7 @@ def draw_labels(
         for annotation in ordered:
             x0, y0, _, y1 = _edges(annotation, scale)
             name = categories[annotation.category_id]
-            _write(canvas, name, (x0, y0, y1), colours[annotation.category_id])
+            write_on_plate(canvas, name, (x0, y0, y1), colours[annotation.category_id])
     return canvas
 
 
@@ -119,8 +119,13 @@ def _tint(canvas: NDArray[np.uint8], mask: NDArray[np.bool_], colour: tuple[int,
     cv2.drawContours(canvas, outlines, -1, colour, max(1, thickness - 1))
 
 
-def _write(canvas: NDArray[np.uint8], name: str, place: tuple[int, int, int], colour: tuple[int, int, int]) -> None:
-    """The name on a plate of the class colour, above the box where there is room, otherwise inside or below it."""
+def write_on_plate(
+    canvas: NDArray[np.uint8], name: str, place: tuple[int, int, int], colour: tuple[int, int, int]
+) -> None:
+    """Write the name of a box on a plate of its colour, above the box where there is room, otherwise inside or below.
+
+    place: left, top and bottom of the box in pixels of the canvas, RGB uint8 (h, w, 3).
+    """
     left, top, bottom = place
     name = name if name.isascii() else name.encode("ascii", "replace").decode()  # OpenCV's fonts know no more
     size = max(0.38, max(canvas.shape[:2]) / 1800)

@@ -46,7 +46,7 @@ def ladder(
     A detector that fails is named and left out of the table; the others go on, and the summary is not ok. Raises as
     `run_pipeline` does where a stage fails, and ConfigError and InputError as `load_ladder` does.
     """
-    from garbage_synth.gan.device import choose_device
+    from garbage_synth.compute.device import choose_device
 
     progress = progress or NullProgress()
     plan = load_ladder(file, out, overrides, only=arms)

@@ -161,7 +161,7 @@ def _how(step: Step, known: Mapping[str, Any], identity: Mapping[str, Any]) -> H
 
 
 def _threads(count: int | None) -> AbstractContextManager[None]:
-    from garbage_synth.gan.device import computing_threads
+    from garbage_synth.compute.device import computing_threads
 
     return computing_threads(count)
 

@@ -156,7 +156,7 @@ def _detector(step: Step) -> dict[str, Any]:
 
 
 def _device(name: str) -> str:
-    from garbage_synth.gan.device import choose_device, computing_threads, describe
+    from garbage_synth.compute.device import choose_device, computing_threads, describe
 
     device = choose_device(name)
     with computing_threads(1 if device.type == "cpu" else None):

@@ -66,6 +66,7 @@ _COMMANDS = {
         Command("train-detector", ("dataset", "weights"), "detector.DetectorConfig"),
         Command("evaluate", ("run", "truth")),
         Command("train-gan", ("synthetic", "real"), "gan.GanConfig"),
+        Command("train-detector", ("dataset", "weights"), "detector.DetectorConfig"),
         Command("refine", ("dataset", "generator"), "refine.RefineConfig"),
         Command("export", ("dataset",)),
         Command("merge", ("datasets",)),

@@ -12,6 +12,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from garbage_synth.compute.device import (
+    choose_device,
+    choose_precision,
+    computing_threads,
+    describe,
+    is_out_of_memory,
+    out_of_memory,
+)
 from garbage_synth.config.base import dump_config
 from garbage_synth.config.refine import RefineConfig
 from garbage_synth.core.masks import area_of_segmentation
@@ -20,14 +28,6 @@ from garbage_synth.core.types import Annotation, Dataset
 from garbage_synth.errors import InputError
 from garbage_synth.fidelity.check import LabelCheck
 from garbage_synth.formats import coco, yolo
-from garbage_synth.gan.device import (
-    choose_device,
-    choose_precision,
-    computing_threads,
-    describe,
-    is_out_of_memory,
-    out_of_memory,
-)
 from garbage_synth.gan.generator_file import Direction, find_generator, load_generator, read_card
 from garbage_synth.io.atomic import write_json, write_text
 from garbage_synth.io.dataset import read_dataset, split_files

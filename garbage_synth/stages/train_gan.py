@@ -10,13 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from garbage_synth.config.base import dump_config
-from garbage_synth.config.gan import GanConfig
-from garbage_synth.core.progress import NullProgress, Progress, StageSummary
-from garbage_synth.errors import GarbageSynthError, InputError
-from garbage_synth.gan.checkpoint import checkpoint_steps
-from garbage_synth.gan.data import Domain
-from garbage_synth.gan.device import (
+from garbage_synth.compute.checkpoint import checkpoint_steps
+from garbage_synth.compute.device import (
     choose_acceleration,
     choose_device,
     choose_precision,
@@ -25,6 +20,11 @@ from garbage_synth.gan.device import (
     is_out_of_memory,
     out_of_memory,
 )
+from garbage_synth.config.base import dump_config
+from garbage_synth.config.gan import GanConfig
+from garbage_synth.core.progress import NullProgress, Progress, StageSummary
+from garbage_synth.errors import GarbageSynthError, InputError
+from garbage_synth.gan.data import Domain
 from garbage_synth.gan.generator_file import generator_file_name
 from garbage_synth.gan.inception import InceptionDistances
 from garbage_synth.gan.networks import (

@@ -60,6 +60,10 @@ COMMANDS = {
         "--resize short:90 --generator resnet6 --batch 2 --device cpu --precision fp32",
         True,
     ),
+    "train-detector": (
+        "d --out o --model ssdlite --iterations 9 --split train --weights w.pth --device cpu --precision fp32 --seed 3",
+        True,
+    ),
     "refine": (
         "d --generator g --out o --direction real-to-synthetic --on-drift drop --drop-rejected --device cpu",
         True,

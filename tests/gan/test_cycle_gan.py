@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 import torch
 
+from garbage_synth.compute.device import Precision
 from garbage_synth.config.gan import GanConfig
 from garbage_synth.gan import cycle_gan as module
 from garbage_synth.gan.cycle_gan import CycleGan
-from garbage_synth.gan.device import Precision
 from garbage_synth.gan.networks import GeneratorName, GeneratorSpec
 from garbage_synth.gan.placement import Placement
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from garbage_synth.stages.train_gan_curves import _COLOURS, _series, _ticks, draw_curves
+from garbage_synth.stages.train_gan_curves import _COLOURS, _series, draw_curves
 
 RECORDS = [
     *({"step": step, "cycle_real": 1 / step, "judge_real": 0.2} for step in range(1, 1001)),
@@ -49,10 +49,3 @@ def test_evaluations_are_found_under_any_extractor_and_long_series_are_averaged(
     cycle = _series(RECORDS, "cycle_real")
     assert cycle.shape == (200, 2)
     assert cycle[0] == pytest.approx([3, np.mean([1 / n for n in range(1, 6)])])
-
-
-@pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (0.2, 0.2), (-3.0, 5.0), (1e-9, 2e-9), (-1e6, 1e6), (0.1, 0.47)])
-def test_ticks_are_few_and_enclose_the_values(low: float, high: float) -> None:
-    ticks = _ticks(low, high)
-    assert ticks[0] <= low <= high <= ticks[-1] + 1e-9
-    assert 2 <= len(ticks) <= 7

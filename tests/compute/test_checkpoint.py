@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from garbage_synth.compute.checkpoint import CHECKPOINT_FILE, checkpoint_steps, load_checkpoint, save_checkpoint
+from garbage_synth.compute.files import replacing
 from garbage_synth.errors import GarbageSynthError
-from garbage_synth.gan.checkpoint import CHECKPOINT_FILE, checkpoint_steps, load_checkpoint, save_checkpoint
-from garbage_synth.gan.files import replacing
 
 
 def test_state_survives_and_its_steps_can_be_read_alone(tmp_path: Path) -> None:

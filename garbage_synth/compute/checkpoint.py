@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
+from garbage_synth.compute.files import replacing
 from garbage_synth.errors import GarbageSynthError
-from garbage_synth.gan.files import replacing
 
 __all__ = ["CHECKPOINT_FILE", "checkpoint_steps", "load_checkpoint", "save_checkpoint"]
 

@@ -1,4 +1,4 @@
-"""The exponential moving average of a generator's parameters: steadier pictures than the last step's."""
+"""The exponential moving average of a network's parameters: steadier than the last step's."""
 
 import copy
 from typing import TypeVar
@@ -18,9 +18,11 @@ def averaged_copy(network: Network) -> Network:
 
 @torch.no_grad()
 def update_average(average: nn.Module, network: nn.Module, *, step: int, decay: float) -> None:
-    """Move `average` towards `network`, in place, after step 0, 1, ...
+    """Move `average` towards `network`, in place, after step 0, 1, ...; its buffers become those of `network`.
 
     The decay grows from 0.1 as (1 + step) / (10 + step) up to `decay`, so that short trainings are averaged too.
     """
     weight = 1.0 - min(decay, (1 + step) / (10 + step))
     torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), weight)
+    for own, current in zip(average.buffers(), network.buffers(), strict=True):
+        own.copy_(current)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from garbage_synth.gan.average import averaged_copy, update_average
+from garbage_synth.compute.average import averaged_copy, update_average
 
 
 def one(value: float) -> nn.Linear:

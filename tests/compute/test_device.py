@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from garbage_synth.errors import InputError
-from garbage_synth.gan.device import (
+from garbage_synth.compute.device import (
     choose_device,
     choose_precision,
     computing_threads,
@@ -10,6 +9,7 @@ from garbage_synth.gan.device import (
     is_out_of_memory,
     out_of_memory,
 )
+from garbage_synth.errors import InputError
 
 CPU = torch.device("cpu")
 

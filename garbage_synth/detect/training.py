@@ -1,0 +1,161 @@
+"""Training a detector: a fixed number of iterations, resumed to the bit."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from garbage_synth.compute.average import averaged_copy, update_average
+from garbage_synth.compute.checkpoint import load_checkpoint, save_checkpoint
+from garbage_synth.compute.device import Precision
+from garbage_synth.config.detector import DetectorConfig
+from garbage_synth.core.progress import Progress
+from garbage_synth.detect.detector import DetectorCard, save_detector
+from garbage_synth.detect.models import first_label
+from garbage_synth.detect.samples import LabelledPicture, Sample, Samples
+from garbage_synth.errors import GarbageSynthError
+
+__all__ = ["DetectorPlan", "learning_rate", "train_detector_network"]
+
+Record = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorPlan:
+    """What is trained, and how long. size_hw: of samples, multiples of 32; iterations: of the whole schedule."""
+
+    model: str
+    class_names: tuple[str, ...]
+    config: DetectorConfig
+    iterations: int
+    size_hw: tuple[int, int]
+    seed: int
+    device: torch.device
+    precision: Precision
+
+
+def train_detector_network(
+    network: nn.Module,
+    pictures: Sequence[LabelledPicture],
+    plan: DetectorPlan,
+    *,
+    folder: Path,
+    record: Record,
+    progress: Progress,
+) -> float:
+    """Train `network` from the checkpoint in `folder`, or from its weights as they are: seconds per iteration.
+
+    AdamW (Loshchilov and Hutter 2019) with a rising, then cosine rate; the moving average of the weights is what is
+    kept in folder/detector.safetensors. On a CPU, a training that was interrupted and taken up again ends with the same
+    bits as one that was not. record: told (iteration, means of the losses since the last line).
+
+    Raises GarbageSynthError where a loss is no longer finite.
+    """
+    config = plan.config
+    network.to(plan.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    average = averaged_copy(network)
+    adam = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    first = _take_up(network, average, adam, folder)
+    loader = _loader(pictures, plan, first)
+    window: list[dict[str, Tensor]] = []
+    saved = first
+    began = time.monotonic()
+    progress.start("train-detector", plan.iterations - first)
+    for done, samples in enumerate(loader, start=first + 1):
+        for group in adam.param_groups:
+            group["lr"] = learning_rate(done - 1, plan.iterations, config)
+        losses = _losses(network, samples, plan)
+        adam.zero_grad(set_to_none=True)
+        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+        adam.step()
+        update_average(average, network, step=done - 1, decay=config.ema_decay)
+        window.append({name: loss.detach() for name, loss in losses.items()})
+        last = done == plan.iterations
+        if done % config.log_every and not last:
+            progress.advance()
+            continue
+        record(done, _means(window, done, plan))
+        window.clear()
+        if done - saved >= config.checkpoint_every or last:
+            saved = done
+            state = {"adam": adam.state_dict(), "average": average.state_dict(), "network": network.state_dict()}
+            save_checkpoint(folder, {"step": done, "total_steps": plan.iterations, **state})
+        progress.advance()
+    save_detector(folder, average, DetectorCard(plan.model, plan.class_names, plan.iterations, config))
+    return (time.monotonic() - began) / max(1, plan.iterations - first)
+
+
+def learning_rate(step: int, total: int, config: DetectorConfig) -> float:
+    """The rate of step 0, 1, ...: rises linearly over the warm-up, then falls as half a cosine to a hundredth."""
+    warm = config.warmup_fraction * total
+    if step < warm:
+        return config.learning_rate * (step + 1) / (warm + 1)
+    done = (step - warm) / max(1.0, total - warm)
+    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def _losses(network: nn.Module, samples: Sequence[Sample], plan: DetectorPlan) -> dict[str, Tensor]:
+    """The network's own losses of a batch."""
+    label = first_label(plan.model)
+    pictures = [sample.picture.to(plan.device, non_blocking=True).float() / 255 for sample in samples]
+    targets = [
+        {"boxes": sample.boxes.to(plan.device), "labels": sample.classes.to(plan.device) + label} for sample in samples
+    ]
+    with torch.autocast(plan.device.type, dtype=torch.bfloat16, enabled=plan.precision == "bf16"):
+        losses: dict[str, Tensor] = network(pictures, targets)
+    return losses
+
+
+def _loader(pictures: Sequence[LabelledPicture], plan: DetectorPlan, first: int) -> DataLoader[Sample]:
+    """Batches first, first + 1, ... of the training."""
+    config = plan.config
+    samples = Samples(
+        pictures,
+        config.augment,
+        image_px=config.image_px,
+        size_hw=plan.size_hw,
+        seed=plan.seed,
+        first=first * config.batch,
+        stop=plan.iterations * config.batch,
+        cache_bytes=int(config.cache_gb * 2**30 / max(1, config.loader_workers)),
+    )
+    return DataLoader(
+        samples,
+        batch_size=config.batch,
+        num_workers=config.loader_workers,
+        multiprocessing_context="spawn" if config.loader_workers else None,
+        collate_fn=list,
+    )
+
+
+def _means(window: Sequence[dict[str, Tensor]], done: int, plan: DetectorPlan) -> dict[str, float]:
+    """The mean of every loss. Raises GarbageSynthError where one is not finite."""
+    names = sorted(window[-1])
+    values = torch.stack([torch.stack([losses[name] for name in names]) for losses in window]).mean(0).tolist()
+    means = dict(zip(names, values, strict=True))
+    bad = [name for name, value in means.items() if not math.isfinite(value)]
+    if bad:
+        remedy = "" if plan.precision == "fp32" else " --precision fp32 or"
+        raise GarbageSynthError(
+            f"training broke before iteration {done:,}: {', '.join(bad)} is not finite; try{remedy} a smaller learning "
+            f"rate (--set learning_rate={plan.config.learning_rate / 2:g})"
+        )
+    return {**means, "learning_rate": learning_rate(done - 1, plan.iterations, plan.config)}
+
+
+def _take_up(network: nn.Module, average: nn.Module, adam: torch.optim.Optimizer, folder: Path) -> int:
+    """Load the checkpoint where there is one: the iterations done."""
+    state: dict[str, Any] | None = load_checkpoint(folder)
+    if state is None:
+        return 0
+    network.load_state_dict(state["network"])
+    average.load_state_dict(state["average"])
+    adam.load_state_dict(state["adam"])
+    return int(state["step"])
