@@ -20,7 +20,6 @@ from garbage_synth.stages.steps import (
     Ledger,
     cached_fingerprint,
     finished_record,
-    how_to_begin,
     identity_of,
     is_finished,
     run_step,
@@ -95,9 +94,9 @@ def _open_work(pairs: Sequence[Pair], ledger: Ledger) -> list[_Work]:
         elif not _how(pair.train, known[pair.train.name], training).overwrite:
             seconds = known[pair.train.name].get("seconds", 0.0)
             ledger.records[pair.train.name] = {"identity": training, "seconds": seconds, "status": "begun"}
-        else:
-            # what lies there is of another making: should this run be killed, the next one must not continue that
-            ledger.records.pop(pair.train.name, None)
+        elif known[pair.train.name].get("status") == "begun":
+            # begun otherwise and now replaced: should this run be killed, the next one must not take it for that
+            del ledger.records[pair.train.name]
         work.append(_Work(pair, training, known))
     if work:
         ledger.write()
@@ -127,9 +126,10 @@ def _run(
     device: str,
     progress: Progress | None,
 ) -> None:
-    """Run a step that is not done, and put its record among the others. Raises GarbageSynthError where it fails."""
+    """Run a step unless it is done, and put its record among the others. Raises GarbageSynthError where it fails."""
     before = known[step.name]
     if is_finished(step, before, identity):
+        records[step.name] = dict(before)
         return
     how = _how(step, before, identity)
     seconds_before = float(before.get("seconds", 0)) if how.resume else 0.0
@@ -147,14 +147,17 @@ def _run(
 
 
 def _how(step: Step, known: Mapping[str, Any], identity: Mapping[str, Any]) -> How:
-    """As `how_to_begin`; what was killed between its end and the ledger is taken as it is, by --resume.
+    """Continue what was begun like this, replace all else.
 
-    Here, unlike in a pipeline, a record that says "begun" is written only where nothing else lay in the folder.
+    Not `how_to_begin`: many detectors are begun by one command, so that a record of another making may stay as it is
+    while its folder is being replaced. One that says "begun" is true: what was killed between its end and the ledger
+    finds itself finished.
     """
+    if step.out is None or not step.out.exists() or not any(step.out.iterdir()):
+        return How(overwrite=False, resume=False)
     begun = known.get("status") == "begun" and known.get("identity") == identity
-    if begun and step.out is not None and read_manifest(step.out) is not None:
-        return How(overwrite=False, resume=True)
-    return how_to_begin(step, known, identity)
+    resume = begun and read_manifest(step.out) is not None
+    return How(overwrite=not resume, resume=resume)
 
 
 def _threads(count: int | None) -> AbstractContextManager[None]:
@@ -175,6 +178,5 @@ def _interruptible() -> Iterator[None]:
 
 def _headline(outcome: _Outcome) -> str:
     ap = outcome.records[outcome.pair.evaluate.name]["numbers"].get("ap")
-    training = outcome.records.get(outcome.pair.train.name)
-    took = "" if training is None else f", trained in {training['seconds'] / 60:.1f} min"
-    return ("no AP" if ap is None else f"AP {ap:.3f}") + took
+    minutes = outcome.records[outcome.pair.train.name]["seconds"] / 60
+    return ("no AP" if ap is None else f"AP {ap:.3f}") + f", trained in {minutes:.1f} min"

@@ -80,6 +80,7 @@ COMMANDS = {
     "evaluate": ("r t --out o --split test --class-agnostic --map a=b --classes a,b --device cpu", True),
     "belt": ("b c.jpg --mm-per-px 0.5 --travel-deg 90 --overlay o", True),
     "run": ("p.yaml --out o --workers 3 --set a.b=1", False),
+    "ladder": ("l.yaml --out o --arms a,b --workers 3 --device cpu --set seeds=[0]", False),
 }
 
 
