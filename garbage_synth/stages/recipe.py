@@ -63,8 +63,6 @@ _COMMANDS = {
     for command in (
         Command("segment", ("photos", "boxes"), "segment.SegmentConfig"),
         Command("composite", ("crops", "backgrounds", "distractors"), "composite.CompositeConfig"),
-        Command("train-detector", ("dataset", "weights"), "detector.DetectorConfig"),
-        Command("evaluate", ("run", "truth")),
         Command("train-gan", ("synthetic", "real"), "gan.GanConfig"),
         Command("train-detector", ("dataset", "weights"), "detector.DetectorConfig"),
         Command("refine", ("dataset", "generator"), "refine.RefineConfig"),
@@ -75,6 +73,7 @@ _COMMANDS = {
         Command("validate", ("dataset",), writes_nothing=True),
         Command("report", ("datasets",), writes_file=True),
         Command("frames", ("source",), "frames.FramesConfig"),
+        Command("evaluate", ("run", "truth")),
     )
 }
 
