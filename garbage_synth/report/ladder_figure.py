@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from garbage_synth.report.plot import round_ticks, text_width, write_text
+
 __all__ = ["draw_ladder"]
 
 _WIDTH = 980
@@ -18,6 +20,7 @@ _CURVE_WH = (_WIDTH, 400)
 _CURVE_MARGIN = (70, 56, 40, 64)  # left, top, right, bottom
 _INK, _SOFT, _GRID = (50, 50, 50), (110, 110, 110), (226, 226, 226)
 _DOT, _BAR, _MARK = (120, 170, 215), (20, 80, 150), (214, 95, 14)
+_LEAST_SPAN = 0.02  # AP; less would blow up noise
 _SPLIT_BITS = 4  # sub-pixel places
 
 Canvas = NDArray[np.uint8]
@@ -38,7 +41,7 @@ def _dots(results: Mapping[str, Any]) -> Canvas:
     test = results["test_set"]
     _write(canvas, f"AP on {test['name']}, {test['split']}: {test['images']} pictures", (16, 26), _INK, 0.56)
     every = [seed["ap"] for arm in arms.values() for seed in arm["seeds"] if seed["ap"] is not None]
-    ticks = _ticks(0.0, max(every, default=1.0))
+    ticks = round_ticks(0.0, max([*every, _LEAST_SPAN]))
     axis_px = _WIDTH - _LABELS_PX - _VALUES_PX
 
     def place(ap: float) -> float:
@@ -81,7 +84,7 @@ def _curve(curve: Mapping[str, Any]) -> Canvas:
     points = curve["points"]
     _write(canvas, f"AP over {curve['x']}", (16, 26), _INK, 0.56)
     every = [ap for point in points for ap in point["ap"]]
-    ticks = _ticks(min(every), max(every))
+    ticks = round_ticks(min(every), max(*every, min(every) + _LEAST_SPAN))
     low, high = math.log(points[0]["x"]), math.log(points[-1]["x"])
 
     def place(x: float, ap: float) -> tuple[float, float]:
@@ -121,31 +124,16 @@ def _dot(canvas: Canvas, at: tuple[float, float], radius: int, colour: tuple[int
     cv2.circle(canvas, (x, y), radius << _SPLIT_BITS, colour, -1, cv2.LINE_AA, _SPLIT_BITS)
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Round values from below `low` to above `high`, 3 to 7 of them."""
-    span = max(high - low, 0.02)
-    step = 10 ** math.floor(math.log10(span))
-    step = next(step * factor for factor in (0.1, 0.2, 0.5, 1, 2, 5) if span / (step * factor) <= 5)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [step * number for number in range(first, max(last, first + 1) + 1)]
-
-
 def _fitting(text: str, width_px: int, size: float) -> str:
     """The text, shortened until it is no wider."""
     short = text
-    while _width(short, size) > width_px:
+    while text_width(short, size) > width_px:
         short = short[:-4].rstrip() + "..."
     return short
-
-
-def _width(text: str, size: float) -> int:
-    return int(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0])
 
 
 def _write(
     canvas: Canvas, text: str, at: tuple[int, int], colour: tuple[int, int, int], size: float, *, anchor: float = 0.0
 ) -> None:
     """Write on the line `at`; anchor: the part of the text that lies left of it."""
-    text = text.encode("ascii", "replace").decode()  # the font has no other letters
-    left = at[0] - round(anchor * _width(text, size))
-    cv2.putText(canvas, text, (left, at[1]), cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
+    write_text(canvas, text, (at[0] - round(anchor * text_width(text, size)), at[1]), colour, size)

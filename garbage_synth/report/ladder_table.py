@@ -104,7 +104,7 @@ def _notes(results: Mapping[str, Any]) -> list[str]:
         notes.append(f"Failed, and not in the table: {', '.join(results['failed'])}.")
     commit = f", commit {results['commit']}" if results["commit"] else ""
     notes.append(
-        f"Detector {detector['model']}, {budget}, the same for every arm; {results['device']}; "
+        f"Detector {detector['model']}, {budget}, the same for every arm; {results['device'] or 'nothing trained'}; "
         f"garbage-synth {results['version']}{commit}."
     )
     return [line for note in notes for line in (note, "")][:-1]

@@ -18,6 +18,7 @@ from garbage_synth.stages.steps import Ledger, cached_fingerprint
 __all__ = ["ladder"]
 
 RESULTS_FILE, TABLE_FILE, FIGURE_FILE = "results.json", "results.md", "ladder.png"
+_SHEET = "detections.jpg"  # of an evaluation
 
 
 def ladder(
@@ -40,8 +41,8 @@ def ladder(
     as many as there are cores, and one on a GPU. device: for every stage and detector.
 
     What is finished and unchanged is left alone, what was interrupted is continued. `out` holds a folder for every
-    stage, `detectors/<arm>_<seed>/`, `evaluations/<arm>_<seed>/`, `results.json`, `results.md`, `ladder.png` and, where
-    the evaluation draws them, `detections_<arm>.jpg`. numbers: those of results.json.
+    stage, `detectors/<arm>_<seed>/`, `evaluations/<arm>_<seed>/`, `results.json`, `results.md`, `ladder.png` and
+    `detections_<arm>.jpg`. numbers: those of results.json.
 
     A detector that fails is named and left out of the table; the others go on, and the summary is not ok. Raises as
     `run_pipeline` does where a stage fails, and ConfigError and InputError as `load_ladder` does.
@@ -65,18 +66,18 @@ def ladder(
         on_cpu=on_cpu,
         progress=progress,
     )
-    results = collect_results(plan, ledger, file, device, failed, progress)
+    results = collect_results(plan, ledger, file, failed, progress)
     write_json(plan.out / RESULTS_FILE, results)
     write_text(plan.out / TABLE_FILE, ladder_table(results))
     write_bytes(plan.out / FIGURE_FILE, encode_png(draw_ladder(results)))
-    _copy_sheets(plan, ledger, failed)
+    _copy_sheets(plan, failed)
     warnings = (*made.warnings, *(f"detector {name} failed: {error}" for name, error in failed.items()))
     return StageSummary("ladder", plan.out, results, warnings, plan.out / FIGURE_FILE, ok=not failed)
 
 
-def _copy_sheets(plan: Ladder, ledger: Ledger, failed: Collection[str]) -> None:
+def _copy_sheets(plan: Ladder, failed: Collection[str]) -> None:
     """What the evaluation of each arm's first seed drew."""
     for pair in (arm.pairs[0] for arm in plan.arms if arm.pairs[0].name not in failed):
-        drawn = ledger.of(pair.evaluate).get("open_file")
-        if drawn and (plan.out / drawn).suffix == ".jpg" and (plan.out / drawn).is_file():
-            write_bytes(plan.out / f"detections_{pair.arm}.jpg", (plan.out / drawn).read_bytes())
+        drawn = pair.evaluate.out / _SHEET if pair.evaluate.out is not None else None
+        if drawn is not None and drawn.is_file():
+            write_bytes(plan.out / f"detections_{pair.arm}.jpg", drawn.read_bytes())

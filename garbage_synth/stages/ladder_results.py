@@ -18,7 +18,7 @@ __all__ = ["collect_results"]
 
 
 def collect_results(
-    ladder: Ladder, ledger: Ledger, file: Path, device: str, failed: Mapping[str, str], progress: Progress
+    ladder: Ladder, ledger: Ledger, file: Path, failed: Mapping[str, str], progress: Progress
 ) -> dict[str, Any]:
     """The content of results.json. failed: what went wrong by pair, "<arm>_<seed>".
 
@@ -33,12 +33,15 @@ def collect_results(
     looks = _distances(ladder, ledger, test, truth, progress)
     arms = {arm.key: _arm(arm, ledger, failed, looks[arm.key]) for arm in ladder.arms}
     gap = _gap(ladder.gap, arms)
+    done = [pair for pair in ladder.pairs if pair.name not in failed]
+    judged = ledger.of(done[0].evaluate)["numbers"] if done else {}
+    devices = sorted({ledger.of(pair.train)["numbers"].get("device", "unknown") for pair in done})
     return {
         "arms": arms,
         "commit": _commit(file.absolute().parent),
         "curve": None if ladder.curve is None else _curve(ladder.curve, arms),
         "detector": _detector(ladder.pairs[0].train),
-        "device": _device(device),
+        "device": " and ".join(devices) or None,
         "failed": dict(failed),
         "gap": gap,
         "seeds": list(ladder.seeds),
@@ -46,7 +49,7 @@ def collect_results(
             "name": "/".join(truth.parts[-2:]),
             "split": test.split,
             "images": len(test.paths),
-            "annotations": test.annotations,
+            "annotations": judged.get("annotations", test.annotations),  # those that were scored
             "class_agnostic": bool(judging.arguments.get("class_agnostic")),
         },
         "version": __version__,
@@ -54,7 +57,7 @@ def collect_results(
 
 
 def _arm(arm: Arm, ledger: Ledger, failed: Collection[str], looks: Mapping[str, float]) -> dict[str, Any]:
-    train = read_set(arm.train, None, ("train",))
+    train = _train_set(arm)
     done = [pair for pair in arm.pairs if pair.name not in failed]
     judged = [ledger.records[pair.evaluate.name]["numbers"] for pair in done]
     seeds = [_seed(pair, numbers, ledger) for pair, numbers in zip(done, judged, strict=True)]
@@ -81,10 +84,21 @@ def _arm(arm: Arm, ledger: Ledger, failed: Collection[str], looks: Mapping[str, 
 
 
 def _seed(pair: Pair, numbers: Mapping[str, Any], ledger: Ledger) -> dict[str, Any]:
-    record = ledger.of(pair.train)
-    seconds = record["numbers"].get("seconds", record["seconds"])
     scores = {key: numbers.get(key) for key in ("ap", "ap50", "ap75")}
-    return {"seed": pair.seed, **scores, "minutes": round(seconds / 60, 2)}
+    return {"seed": pair.seed, **scores, "minutes": round(_training_seconds(ledger.of(pair.train)) / 60, 2)}
+
+
+def _training_seconds(record: Mapping[str, Any]) -> float:
+    """What the whole training takes: where it was resumed, the pace tells of the part that no clock has seen."""
+    numbers = record["numbers"]
+    told = [numbers.get("seconds"), record["seconds"]]
+    if numbers.get("seconds_per_iteration") and numbers.get("iterations"):
+        told.append(numbers["seconds_per_iteration"] * numbers["iterations"])
+    return max(float(seconds) for seconds in told if seconds is not None)
+
+
+def _train_set(arm: Arm) -> PictureSet:
+    return read_set(arm.train, arm.pairs[0].train.arguments.get("split"), ("train",))
 
 
 def _mean_of(judged: Sequence[Mapping[str, Any]], key: str) -> float | None:
@@ -129,7 +143,7 @@ def _distances(
         identity = {"test": print_of([truth]), "split": test.split, "train": print_of([arm.train])}
         known = ledger.records.get(name, {})
         if known.get("identity") != identity:
-            numbers = distances(read_set(arm.train, None, ("train",)), test)
+            numbers = distances(_train_set(arm), test)
             known = {"identity": identity, "numbers": numbers, "status": "finished"}
             ledger.records[name] = known
             ledger.write()
@@ -153,14 +167,6 @@ def _detector(step: Step) -> dict[str, Any]:
             value = value.model_dump(mode="json")
         settings[name] = value.name if isinstance(value, Path) else value
     return settings
-
-
-def _device(name: str) -> str:
-    from garbage_synth.compute.device import choose_device, computing_threads, describe
-
-    device = choose_device(name)
-    with computing_threads(1 if device.type == "cpu" else None):
-        return describe(device, "fp32")
 
 
 def _commit(folder: Path) -> str | None:

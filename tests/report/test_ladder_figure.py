@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from garbage_synth.report.ladder_figure import _BAR, _DOT, _INK, _MARK, _ticks, draw_ladder
+from garbage_synth.report.ladder_figure import _BAR, _DOT, _INK, _MARK, draw_ladder
 from tests.report.test_ladder_table import results
 
 POINTS = [{"arm": f"n{x}", "x": float(x), "ap": [ap], "ap_mean": ap} for x, ap in ((300, 0.2), (900, 0.3), (2700, 0.3))]
@@ -65,11 +65,7 @@ def test_a_curve_of_one_point_is_not_drawn() -> None:
     assert drawn({**CURVE, "points": POINTS[:1]}, a=[0.3]).shape == drawn(a=[0.3]).shape
 
 
-def test_ticks_are_round_and_enclose_the_values() -> None:
-    assert _ticks(0, 0.3) == pytest.approx([0, 0.1, 0.2, 0.3])
-    assert _ticks(0.21, 0.29) == pytest.approx([0.2, 0.22, 0.24, 0.26, 0.28, 0.3])
-    for low, high in ((0.3, 0.3), (0, 0), (0, 1), (0.0, 0.004)):
-        ticks = _ticks(low, high)
-        assert ticks[0] <= low
-        assert ticks[-1] >= high
-        assert 2 <= len(ticks) <= 8
+def test_equal_numbers_are_drawn_as_equal_not_blown_up() -> None:
+    flat = [{**point, "ap": [0.3], "ap_mean": 0.3} for point in POINTS]
+    panel = drawn({**CURVE, "points": flat, "enough": None}, a=[0.3])[drawn(a=[0.3]).shape[0] :]
+    assert np.ptp(places(panel, _BAR)[:, 1]) < 12

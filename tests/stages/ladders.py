@@ -56,7 +56,7 @@ def train_detector(
     items = len(json.loads((dataset / "annotations" / "instances_train.json").read_text())["annotations"])
     (out / "detector.json").write_text(json.dumps({"items": items, "seed": seed}))
     _fail(out)
-    numbers = {"seconds": 120.0 + seed, "images": 4, "iterations": iterations, "device": device}
+    numbers = {"seconds": 120.0 + seed, "images": 4, "iterations": iterations, "device": f"a {device}"}
     output.finish(numbers)
     return StageSummary("train-detector", out, numbers)
 

@@ -54,7 +54,7 @@ def test_stages_run_then_every_detector_and_the_results_compare_them(tmp_path: P
     assert found["detector"] == {
         "model": "fcos-small", "epochs": None, "iterations": 5, "weights": None, "config": {"learning_rate": 0.5}
     }  # fmt: skip
-    assert found["device"] == "CPU, 1 thread, fp32"
+    assert found["device"] == "a cpu"
     assert found["gap"] == {"from": "a", "to": "e", "undefined": None}
     assert found["curve"] is None
     assert str(tmp_path.parent) not in json.dumps(found)
@@ -198,6 +198,16 @@ def test_the_curve_says_where_more_pictures_stop_helping(tmp_path: Path) -> None
     assert found["x"] == "pictures"
     CALLS.clear()
     assert [point["arm"] for point in ran(tmp_path / "ladder.yaml", arms=["a"])["curve"]["points"]] == ["a"]
+
+
+def test_the_cost_of_a_resumed_training_is_that_of_all_its_iterations(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    ran(path, arms=["a"])
+    state = json.loads((tmp_path / "made" / "pipeline.json").read_text())
+    state["stages"]["detectors/a_0"]["numbers"] |= {"seconds_per_iteration": 60.0, "iterations": 5}
+    state["stages"]["detectors/a_2"]["seconds"] = 180.0
+    (tmp_path / "made" / "pipeline.json").write_text(json.dumps(state))
+    assert [seed["minutes"] for seed in ran(path, arms=["a"])["arms"]["a"]["seeds"]] == [5, 3]
 
 
 def test_costs_are_those_of_the_stages_an_arm_needs(tmp_path: Path) -> None:
