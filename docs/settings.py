@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from garbage_synth.config.base import StageConfig
 from garbage_synth.config.composite import CompositeConfig
+from garbage_synth.config.detector import DetectorConfig
 from garbage_synth.config.fidelity import FidelityConfig
 from garbage_synth.config.frames import FramesConfig
 from garbage_synth.config.gan import GanConfig
@@ -19,6 +20,7 @@ COMMANDS: dict[str, type[StageConfig]] = {
     "segment": SegmentConfig,
     "composite": CompositeConfig,
     "train-gan": GanConfig,
+    "train-detector": DetectorConfig,
     "refine": RefineConfig,
     "check-labels": FidelityConfig,
     "frames": FramesConfig,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from garbage_synth.stages.export import export
     from garbage_synth.stages.export_generator import export_generator
     from garbage_synth.stages.frames import frames
+    from garbage_synth.stages.ladder import ladder
     from garbage_synth.stages.merge import merge
     from garbage_synth.stages.pipeline import run_pipeline
     from garbage_synth.stages.refine import refine
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from garbage_synth.stages.segment import segment
     from garbage_synth.stages.split import split
     from garbage_synth.stages.subset import subset
+    from garbage_synth.stages.train_detector import train_detector
     from garbage_synth.stages.train_gan import train_gan
     from garbage_synth.stages.validate import validate
 
@@ -43,6 +45,7 @@ __all__ = [
     "export",
     "export_generator",
     "frames",
+    "ladder",
     "merge",
     "refine",
     "report",
@@ -50,6 +53,7 @@ __all__ = [
     "segment",
     "split",
     "subset",
+    "train_detector",
     "train_gan",
     "validate",
 ]

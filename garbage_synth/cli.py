@@ -241,6 +241,68 @@ def train_gan(
     _execute(work, as_json=as_json, resumable=True, silent=_is_follower())
 
 
+@app.command("train-detector")
+def train_detector(
+    dataset: Annotated[Path, typer.Argument(help="Dataset to learn from: a folder or a COCO file.")],
+    out: Out,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="fcos-small|ssdlite|retinanet-resnet18|fasterrcnn-mobilenet", help="The network, from scratch."
+        ),
+    ] = "fcos-small",
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Epochs of the whole schedule; default: 40.", show_default=False),
+    ] = None,
+    iterations: Annotated[
+        int | None,
+        typer.Option(
+            help="Iterations instead of --epochs: the same budget for datasets of any size.", show_default=False
+        ),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Split to learn from; default: train.", show_default=False)] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="File of weights to begin with, where names and shapes fit.", show_default=False),
+    ] = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    seed: Seed = 0,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Train a small detector on a dataset: a yardstick to compare datasets by, no product."""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.config.detector import DetectorConfig
+        from garbage_synth.stages.train_detector import train_detector as stage
+
+        return stage(
+            dataset,
+            out,
+            model=model,
+            epochs=epochs,
+            iterations=iterations,
+            split=split,
+            weights=weights,
+            device=device,
+            precision=precision,
+            seed=seed,
+            config=_load(DetectorConfig, config, settings),
+            resume=resume,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+    _execute(work, as_json=as_json, resumable=True)
+
+
 @app.command()
 def refine(
     dataset: Annotated[Path, typer.Argument(help="Dataset whose images are rewritten.")],
@@ -535,6 +597,54 @@ def run(
         from garbage_synth.stages.pipeline import run_pipeline as stage
 
         return stage(pipeline, out, overrides=settings or (), workers=workers, dry_run=dry_run, progress=progress)
+
+    _execute(work, as_json=as_json, hint="continue with the same command")
+
+
+@app.command()
+def ladder(
+    file: Annotated[Path, typer.Argument(metavar="LADDER", help="YAML: stages, arms to train on, the test set.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder of all outputs; default: the one the YAML names.", show_default=False),
+    ] = None,
+    arms: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="These arms alone, and the stages they need.", show_default=False),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Detectors trained at a time; default: the cores, on a GPU 1. Also for the stages.",
+            show_default=False,
+        ),
+    ] = None,
+    device: Device = "auto",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="STAGE.KEY=VALUE", help="One argument; also detector.KEY=VALUE, seeds=[0]; repeatable."
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Which training data makes the best detector: one table."""
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.stages.arguments import parse_words
+        from garbage_synth.stages.ladder import ladder as stage
+
+        return stage(
+            file,
+            out,
+            arms=None if arms is None else parse_words(arms),
+            overrides=settings or (),
+            workers=workers,
+            device=device,
+            dry_run=dry_run,
+            progress=progress,
+        )
 
     _execute(work, as_json=as_json, hint="continue with the same command")
 

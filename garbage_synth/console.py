@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from garbage_synth.core.progress import Progress, StageSummary
+from garbage_synth.report.ladder_table import ladder_table
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -121,7 +122,12 @@ def summary_as_text(summary: StageSummary) -> str:
     """The summary for a person: what was made where, its numbers, and which file to open."""
     lines = [f"{summary.stage}: {'done' if summary.ok else 'failed'}" + (f", in {summary.out}" if summary.out else "")]
     numbers = _plain(summary.numbers)
-    lines += _stage_lines(numbers["stages"]) if summary.stage == "run" else _number_lines(numbers, "  ")
+    if summary.stage in ("ladder", "run") and "stages" in numbers:
+        lines += _stage_lines(numbers["stages"])
+    elif summary.stage == "ladder":
+        lines += ladder_table(numbers).splitlines()
+    else:
+        lines += _number_lines(numbers, "  ")
     if summary.open_file is not None:
         lines.append(f"open {summary.open_file}")
     return "\n".join(lines)

@@ -10,8 +10,8 @@ __all__ = ["AugmentConfig", "DetectorConfig"]
 class AugmentConfig(StageConfig):
     """How training pictures are varied. Ranges are drawn from uniformly; 0 or an empty range switches a part off."""
 
-    mosaic: float = Field(0.5, ge=0, le=1, description="share of samples that show four pictures side by side")
-    scale: tuple[float, float] = Field((0.6, 1.5), description="smallest and largest zoom")
+    mosaic: float = Field(0.25, ge=0, le=1, description="share of samples that show four pictures side by side")
+    scale: tuple[float, float] = Field((0.75, 1.35), description="smallest and largest zoom")
     flip_horizontal: float = Field(0.5, ge=0, le=1, description="share of samples mirrored left to right")
     flip_vertical: float = Field(
         0.5, ge=0, le=1, description="share of samples mirrored top to bottom; right for cameras that look down"

@@ -164,11 +164,15 @@ class WarpGenerator(Generator):
         return displacement_of(grid, size_hw, top, bottom)
 
     @staticmethod
-    def compose(image: Tensor, u: Tensor | None, head: Tensor, above: int = 0) -> Tensor:
-        """The translated pictures or rows of them, of u (b, 2, h, w), the residual head's output (b, 3, h, w) and the
-        picture; above: how many more rows of the picture are given above them (see `warp`)."""
-        moved = image.float() if u is None else warp(image, u, above)
-        return moved + 2 * torch.tanh(head.float() / 2)
+    def moved(image: Tensor, u: Tensor | None, above: int = 0) -> Tensor:
+        """W(x; u): the deformed pictures or rows of them, of u (b, 2, h, w) and the picture; above: how many more rows
+        of the picture are given above them (see `warp`)."""
+        return image.float() if u is None else warp(image, u, above)
+
+    @classmethod
+    def compose(cls, image: Tensor, u: Tensor | None, head: Tensor, above: int = 0) -> Tensor:
+        """The translated pictures or rows, of what `moved` takes and the residual head's output (b, 3, h, w)."""
+        return cls.moved(image, u, above) + 2 * torch.tanh(head.float() / 2)
 
 
 class PatchDiscriminator(nn.Module):

@@ -39,6 +39,9 @@ class Warping(Protocol):
     def displacement(self, grid: Tensor, size_hw: tuple[int, int], top: int, bottom: int) -> Tensor:
         """Rows top to bottom of the displacement of a picture of size_hw, float32 (1, 2, bottom - top, w) in pixels."""
 
+    def moved(self, image: Tensor, u: Tensor | None, above: int) -> Tensor:
+        """The rows of the picture as they are displaced, given with `above` more above them."""
+
     def compose(self, image: Tensor, u: Tensor | None, head: Tensor, above: int) -> Tensor:
         """The translated rows, of their displacement, the rows of the residual head, and those of the picture with
         `above` more above them."""

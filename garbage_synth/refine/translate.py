@@ -1,6 +1,7 @@
 """One picture of any size through a generator."""
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from garbage_synth.refine.memory import BAND_PX
 from garbage_synth.refine.tiles import walk
 
 __all__ = ["Translator", "pad_to_multiple"]
@@ -24,11 +26,15 @@ class Translator:
     before; None where the network does not tell.
 
     network: its with_displacement gives, for float32 (1, 3, h, w) in [-1, 1] with sides that are multiples of 4, the
-    same translated and None or float32 (1, 2, h, w); it is taken over and moved.
+    same translated and None or float32 (1, 2, h, w); where it does not give None it is a `tiles.Warping`. It is taken
+    over and moved.
     half: compute in bfloat16 (weights and activations), else in float32. band_rows: (width, height) -> the rows of the
     bands that a picture of this size is computed in (see `tiles.walk`, also for the networks it takes), None = the
     whole frame at once; None for all.
-    resized: what is done before and undone after: (to the trained size, back to a (width, height)), None = nothing.
+    resize: to the size that the network was trained at, None = it computes at the picture's own. What the network
+    changes in the small picture is scaled up and done to the picture itself: displaced by the scaled u, to which the
+    scaled difference G(small) - W(small; u) is added. So detail that the network never saw stays, and the identity
+    gives the picture back to the bit.
     """
 
     def __init__(
@@ -38,47 +44,30 @@ class Translator:
         device: torch.device,
         half: bool,
         band_rows: Callable[[tuple[int, int]], int | None] | None = None,
-        resize_in: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
-        resize_back: Callable[[NDArray[np.uint8], tuple[int, int]], NDArray[np.uint8]] | None = None,
+        resize: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
     ) -> None:
         self._dtype = torch.bfloat16 if half else torch.float32
         # channels_last is what a GPU's tensor cores want; on a CPU it was measured to cost 15 %
         self._layout = torch.channels_last if half and device.type == "cuda" else torch.contiguous_format
-        self._device, self._band_rows = device, band_rows
-        self._resize_in, self._resize_back = resize_in, resize_back
+        self._device, self._band_rows, self._resize = device, band_rows, resize
         network = network.requires_grad_(False).eval()
         # Module.to knows memory_format, its type stub does not
         self._network: Any = network.to(device, self._dtype, memory_format=self._layout)  # type: ignore[call-overload]
 
+    @torch.inference_mode()
     def __call__(self, image_rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
         """The translated picture, of the same size, and its displacement."""
-        height, width = image_rgb.shape[:2]
-        if self._resize_in is None or self._resize_back is None:
+        small_rgb = image_rgb if self._resize is None else self._resize(image_rgb)
+        if small_rgb.shape == image_rgb.shape:
             return self._translate(image_rgb)
-        translated, displacement = self._translate(self._resize_in(image_rgb))
-        if displacement is not None:
-            displacement = _enlarged(displacement, (width, height))
-        return self._resize_back(translated, (width, height)), displacement
+        return self._change_at_full_size(image_rgb, small_rgb)
 
-    @torch.inference_mode()
     def _translate(self, image_rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
         height, width = image_rgb.shape[:2]
         padded = pad_to_multiple(image_rgb)
-
-        def read(top: int, bottom: int) -> Tensor:
-            levels = torch.from_numpy(padded[top:bottom]).to(self._device)
-            signed = levels.permute(2, 0, 1)[None].float() / 127.5 - 1.0
-            return signed.contiguous(memory_format=self._layout)
-
-        rows = None if self._band_rows is None else self._band_rows((width, height))
-        bands: Iterable[tuple[int, int, Tensor, Tensor | None]]
-        if rows is None:
-            bands = [(0, len(padded), *self._network.with_displacement(read(0, len(padded))))]
-        else:
-            bands = walk(self._network, read, padded.shape[:2], rows)
         translated = np.empty_like(padded)
         displacement: NDArray[np.float32] | None = None
-        for top, bottom, band, u in bands:
+        for top, bottom, band, u in self._bands(padded, (width, height)):
             translated[top:bottom] = _to_levels(band)
             if u is not None:
                 if displacement is None:
@@ -87,15 +76,64 @@ class Translator:
         cropped = np.ascontiguousarray(translated[:height, :width])
         return cropped, None if displacement is None else displacement[:height, :width]
 
+    def _change_at_full_size(
+        self, image_rgb: NDArray[np.uint8], small_rgb: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+        height, width = image_rgb.shape[:2]
+        change, u = self._change(small_rgb)
+        change = functional.interpolate(change, size=(height, width), mode="bicubic", antialias=True)
+        u = None if u is None else _enlarged(u, (width, height))
+        changed = np.empty_like(image_rgb)
+        for rows, moved in self._moved(image_rgb, u):
+            changed[rows] = _to_levels(moved + change[:, :, rows])
+        return changed, None if u is None else u[0].permute(1, 2, 0).cpu().numpy()
 
-def _enlarged(displacement: NDArray[np.float32], size_wh: tuple[int, int]) -> NDArray[np.float32]:
-    """A displacement (h, w, 2) for the picture scaled to size_wh, in pixels of that."""
-    height, width = displacement.shape[:2]
-    planes = torch.from_numpy(np.ascontiguousarray(displacement)).permute(2, 0, 1)[None]
-    scaled = functional.interpolate(planes, size=size_wh[::-1], mode="bilinear", align_corners=False)
-    factors = np.array([size_wh[0] / width, size_wh[1] / height], np.float32)
-    result: NDArray[np.float32] = scaled[0].permute(1, 2, 0).numpy() * factors
-    return result
+    def _change(self, image_rgb: NDArray[np.uint8]) -> tuple[Tensor, Tensor | None]:
+        """What the network adds to the displaced picture, float32 (1, 3, h, w), and u (1, 2, h, w) or None."""
+        height, width = image_rgb.shape[:2]
+        padded = pad_to_multiple(image_rgb)
+        bands = list(self._bands(padded, (width, height)))
+        change = torch.cat([band for _, _, band, _ in bands], dim=2)
+        displacements = [u for *_, u in bands if u is not None]
+        displacement = torch.cat(displacements, dim=2) if displacements else None
+        for rows, moved in self._moved(padded, displacement):
+            change[:, :, rows] -= moved
+        return change[:, :, :height, :width], None if displacement is None else displacement[:, :, :height, :width]
+
+    def _moved(self, image_rgb: NDArray[np.uint8], u: Tensor | None) -> Iterator[tuple[slice, Tensor]]:
+        """The picture displaced by u: bands of rows, float32 (1, 3, rows, w) in [-1, 1]."""
+        height, width = image_rgb.shape[:2]
+        reach = 0 if u is None else math.ceil(float(u[:, 1].abs().max())) + 1
+        step = max(1, BAND_PX // width)
+        for top in range(0, height, step):
+            rows, above = slice(top, min(top + step, height)), min(reach, top)
+            image = self._signed(image_rgb[top - above : rows.stop + reach])
+            yield rows, image if u is None else self._network.moved(image, u[:, :, rows], above)
+
+    def _bands(
+        self, padded: NDArray[np.uint8], size_wh: tuple[int, int]
+    ) -> Iterable[tuple[int, int, Tensor, Tensor | None]]:
+        """Bands of a translated picture as `tiles.walk` gives them, or one of all its rows."""
+        rows = None if self._band_rows is None else self._band_rows(size_wh)
+        if rows is None:
+            return [(0, len(padded), *self._network.with_displacement(self._signed(padded)))]
+        return walk(self._network, lambda top, bottom: self._signed(padded[top:bottom]), padded.shape[:2], rows)
+
+    def _signed(self, image_rgb: NDArray[np.uint8]) -> Tensor:
+        """float32 (1, 3, h, w) in [-1, 1] on the device."""
+        levels = torch.from_numpy(image_rgb).to(self._device)
+        signed = levels.permute(2, 0, 1)[None].float() / 127.5 - 1.0
+        return signed.contiguous(memory_format=self._layout)
+
+
+def _enlarged(displacement: Tensor, size_wh: tuple[int, int]) -> Tensor:
+    """A displacement (1, 2, h, w) for the picture scaled to size_wh, in pixels of that."""
+    height, width = displacement.shape[2:]
+    # linear, not cubic: it stays within its bounds, so that nothing folds
+    scaled = functional.interpolate(displacement, size=size_wh[::-1], mode="bilinear", align_corners=False)
+    scaled[:, 0] *= size_wh[0] / width
+    scaled[:, 1] *= size_wh[1] / height
+    return scaled
 
 
 def _to_levels(signed: Tensor) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PANEL_WH", "Line", "empty_panel", "line_panel"]
+__all__ = ["PANEL_WH", "Line", "empty_panel", "line_panel", "round_ticks", "text_width", "write_text"]
 
 PANEL_WH = (460, 260)
 _LEFT, _RIGHT, _BOTTOM = 52, 14, 26
@@ -44,10 +44,10 @@ def line_panel(
     """
     width, height = size_wh
     canvas = empty_panel(size_wh)
-    _write(canvas, title, (_LEFT, _TITLE_Y), _INK, 0.45)
+    write_text(canvas, title, (_LEFT, _TITLE_Y), _INK, 0.45)
     top = _legend(canvas, lines) + 8
     low, high = y_limits or (min(own.points[:, 1].min() for own in lines), max(own.points[:, 1].max() for own in lines))
-    ticks = _ticks(float(low), float(high))
+    ticks = round_ticks(float(low), float(high))
 
     def place(points: NDArray[np.float64]) -> NDArray[np.int32]:
         x = _LEFT + (points[:, 0] - x_limits[0]) / (x_limits[1] - x_limits[0]) * (width - _LEFT - _RIGHT)
@@ -57,19 +57,19 @@ def line_panel(
     for tick in ticks:
         y = int(place(np.array([[x_limits[0], tick]]))[0, 1])
         cv2.line(canvas, (_LEFT, y), (width - _RIGHT, y), _GRID, 1)
-        _write(canvas, f"{tick:.3g}", (4, y + 4), _INK, 0.36)
+        write_text(canvas, f"{tick:.3g}", (4, y + 4), _INK, 0.36)
     if marked is not None:
         x = int(place(np.array([[marked[0], ticks[0]]]))[0, 0])
         cv2.line(canvas, (x, top), (x, height - _BOTTOM), _MARK, 1)
-        _write(canvas, marked[1], (x + 3, height - _BOTTOM - 4), _MARK, 0.36)
+        write_text(canvas, marked[1], (x + 3, height - _BOTTOM - 4), _MARK, 0.36)
     for line in lines:
         placed = place(line.points)
         cv2.polylines(canvas, [placed], False, line.colour, line.width_px, cv2.LINE_AA)
         if len(placed) <= _MOST_DOTS:
             for across, down in placed:
                 cv2.circle(canvas, (int(across), int(down)), 2, line.colour, -1, cv2.LINE_AA)
-    _write(canvas, x_words[0], (_LEFT, height - 8), _INK, 0.36)
-    _write(canvas, x_words[1], (width - _RIGHT - _length(x_words[1], 0.36), height - 8), _INK, 0.36)
+    write_text(canvas, x_words[0], (_LEFT, height - 8), _INK, 0.36)
+    write_text(canvas, x_words[1], (width - _RIGHT - text_width(x_words[1], 0.36), height - 8), _INK, 0.36)
     return canvas
 
 
@@ -77,7 +77,7 @@ def empty_panel(size_wh: tuple[int, int] = PANEL_WH, text: str = "") -> NDArray[
     """White RGB uint8 (h, w, 3) with a word in it."""
     width, height = size_wh
     canvas = np.full((height, width, 3), 255, np.uint8)
-    _write(canvas, text, (_LEFT, height // 2), _INK, 0.45)
+    write_text(canvas, text, (_LEFT, height // 2), _INK, 0.45)
     return canvas
 
 
@@ -85,14 +85,14 @@ def _legend(canvas: NDArray[np.uint8], lines: Sequence[Line]) -> int:
     """Write the names of the lines; the y of the last row."""
     x, y = _LEFT, _LEGEND_Y
     for line in lines:
-        if x > _LEFT and x + _length(line.name, 0.38) > canvas.shape[1] - 4:
+        if x > _LEFT and x + text_width(line.name, 0.38) > canvas.shape[1] - 4:
             x, y = _LEFT, y + _LEGEND_STEP
-        _write(canvas, line.name, (x, y), line.colour, 0.38)
-        x += _length(line.name, 0.38) + 12
+        write_text(canvas, line.name, (x, y), line.colour, 0.38)
+        x += text_width(line.name, 0.38) + 12
     return y
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def round_ticks(low: float, high: float) -> list[float]:
     """Round values from below `low` to above `high`, 3 to 6 of them."""
     span = max(high - low, 1e-3 * abs(high), 1e-6)
     step = 10 ** math.floor(math.log10(span))
@@ -101,7 +101,7 @@ def _ticks(low: float, high: float) -> list[float]:
     return [step * number for number in range(first, max(final, first + 1) + 1)]
 
 
-def _write(
+def write_text(
     canvas: NDArray[np.uint8], text: str, at: tuple[int, int], colour: tuple[int, int, int], size: float
 ) -> None:
     """Write from `at`, its lower left corner."""
@@ -109,5 +109,6 @@ def _write(
     cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
 
 
-def _length(text: str, size: float) -> int:
+def text_width(text: str, size: float) -> int:
+    """The pixels that a written text takes from left to right."""
     return int(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0])

@@ -1,23 +1,25 @@
 """`run`: a chain of stages from a YAML file; what is finished and unchanged is not run again."""
 
-import json
-import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
-from garbage_synth.errors import GarbageSynthError, InputError, OutputExistsError
-from garbage_synth.io.atomic import write_json
-from garbage_synth.io.output import fingerprint, read_manifest
-from garbage_synth.stages.recipe import Recipe, Step, load_recipe
+from garbage_synth.errors import GarbageSynthError
+from garbage_synth.io.output import fingerprint
+from garbage_synth.stages.recipe import Step, load_recipe
+from garbage_synth.stages.steps import (
+    Ledger,
+    finished_record,
+    headline,
+    how_to_begin,
+    identity_of,
+    is_finished,
+    run_step,
+)
 
-__all__ = ["run_pipeline"]
-
-_STATE_FILE = "pipeline.json"
-_WITHOUT_EFFECT = ("workers",)
+__all__ = ["plan_steps", "run_pipeline", "run_steps"]
 
 
 def run_pipeline(
@@ -41,162 +43,88 @@ def run_pipeline(
     Raises ConfigError and InputError before anything runs where the recipe is wrong or an input is missing, the
     stage's own error (naming the stage), and GarbageSynthError where `validate` finds defects.
     """
-    progress = progress or NullProgress()
     recipe = load_recipe(pipeline, out, overrides)
-    state = _read_state(recipe.out)
+    ledger = Ledger.read(recipe.out)
     if dry_run:
-        return StageSummary("run", recipe.out, {"stages": _plan(recipe, state)})
+        return StageSummary("run", recipe.out, {"stages": plan_steps(recipe.steps, ledger)})
+    ledger.keep([step.name for step in recipe.steps])
+    return run_steps(recipe.steps, ledger, {"workers": workers}, progress or NullProgress())
 
+
+def run_steps(steps: Sequence[Step], ledger: Ledger, given: Mapping[str, Any], progress: Progress) -> StageSummary:
+    """Run the steps that are not done, in order, and record each in the ledger.
+
+    given: arguments for every stage that has them. Raises as `run_pipeline` does.
+    """
     results: dict[str, dict[str, Any]] = {}
     warnings: list[str] = []
     open_file: Path | None = None
-    for number, step in enumerate(recipe.steps, start=1):
-        label = f"[{number}/{len(recipe.steps)}] {step.name}: {step.command.name}"
-        identity = _identity(step)
-        known = state.get(step.name, {})
-        if _is_finished(step, known, identity):
+    for number, step in enumerate(steps, start=1):
+        label = f"[{number}/{len(steps)}] {step.name}: {step.command.name}"
+        identity = identity_of(step)
+        known = ledger.of(step)
+        if is_finished(step, known, identity):
             progress.message(f"{label} is finished and unchanged")
-            results[step.name] = {**_headline(step), "unchanged": True, **known["numbers"]}
-            open_file = recipe.out / known["open_file"] if known.get("open_file") else open_file
+            results[step.name] = {**headline(step), "unchanged": True, **known["numbers"]}
+            open_file = ledger.out / known["open_file"] if known.get("open_file") else open_file
             warnings += [f"{step.name}: {warning}" for warning in known["warnings"]]
             continue
         progress.message(label + (f" ({step.note})" if step.note else ""))
-        state[step.name] = {"identity": identity, "status": "begun"}
-        _write_state(recipe, state)
-        began = time.monotonic()
-        summary = _run_step(step, _how(step, known, identity), workers, progress)
-        numbers = json.loads(json.dumps(dict(summary.numbers), default=str))
-        state[step.name] = {
-            "identity": identity,
-            "numbers": numbers,
-            "open_file": os.path.relpath(summary.open_file, recipe.out) if summary.open_file else None,
-            "status": "finished" if summary.ok else "failed",
-            "warnings": list(summary.warnings),
-        }
-        _write_state(recipe, state)
+        summary, seconds = _run_recorded(step, identity, ledger, given, progress)
+        record = ledger.of(step)
         if not summary.ok:
-            raise GarbageSynthError(f"stage {step.name} ({step.command.name}) failed: {_defects(numbers)}")
-        results[step.name] = {**_headline(step), **numbers, "seconds": round(time.monotonic() - began, 1)}
+            raise GarbageSynthError(f"stage {step.name} ({step.command.name}) failed: {_defects(record['numbers'])}")
+        results[step.name] = {**headline(step), **record["numbers"], "seconds": round(seconds, 1)}
         open_file = summary.open_file or open_file
         warnings += [f"{step.name}: {warning}" for warning in summary.warnings]
-    return StageSummary("run", recipe.out, {"stages": results}, tuple(warnings), open_file)
+    return StageSummary("run", ledger.out, {"stages": results}, tuple(warnings), open_file)
 
 
-@dataclass(frozen=True, slots=True)
-class _How:
-    overwrite: bool
-    resume: bool
+def _run_recorded(
+    step: Step, identity: Mapping[str, Any], ledger: Ledger, given: Mapping[str, Any], progress: Progress
+) -> tuple[StageSummary, float]:
+    """The summary of a step and the seconds it took now; its record adds those of an interrupted beginning."""
+    known = ledger.of(step)
+    how = how_to_begin(step, known, identity)
+    seconds_before = float(known.get("seconds", 0)) if how.resume else 0.0
+    began = time.monotonic()
 
+    def record_begun() -> None:
+        seconds = round(seconds_before + time.monotonic() - began, 1)
+        ledger.records[step.name] = {"identity": identity, "seconds": seconds, "status": "begun"}
+        ledger.write()
 
-def _how(step: Step, known: Mapping[str, Any], identity: Mapping[str, Any]) -> _How:
-    """Continue what was begun like this, replace what was made otherwise."""
-    if step.out is None or not step.out.exists():
-        return _How(overwrite=False, resume=False)
-    if step.out.is_file():
-        return _How(overwrite=bool(known), resume=False)
-    if not any(step.out.iterdir()):
-        return _How(overwrite=False, resume=False)
-    same = known.get("identity") == identity and (read_manifest(step.out) or {}).get("status") == "begun"
-    return _How(overwrite=not same, resume=same)
-
-
-def _run_step(step: Step, how: _How, workers: int | None, progress: Progress) -> StageSummary:
-    function = step.command.function()
-    accepted = step.command.arguments()
-    arguments = {**step.arguments, "progress": progress}
-    if step.out is not None:
-        arguments["out"] = step.out
-    arguments |= {
-        name: value for name, value in (("overwrite", how.overwrite), ("resume", how.resume)) if name in accepted
-    }
-    if workers is not None and "workers" in accepted:
-        arguments["workers"] = workers
+    record_begun()
     try:
-        summary = function(**arguments)
-    except GarbageSynthError as error:
-        raise type(error)(f"stage {step.name}: {error}") from error
-    if not isinstance(summary, StageSummary):
-        raise TypeError(f"stage function {step.command.name} returned {type(summary).__name__}, not a StageSummary")
-    return summary
+        summary = run_step(step, how, given, progress)
+    except BaseException as error:
+        record_begun()
+        if isinstance(error, GarbageSynthError):
+            raise type(error)(f"stage {step.name}: {error}") from error
+        raise
+    seconds = time.monotonic() - began
+    ledger.records[step.name] = finished_record(summary, identity, ledger.out, seconds_before + seconds)
+    ledger.write()
+    return summary, seconds
 
 
-def _identity(step: Step) -> dict[str, Any]:
-    """What decides the step's output: its arguments, and the contents of the files and folders it reads."""
-    settings = {
-        name: value.model_dump(mode="json") if hasattr(value, "model_dump") else value
-        for name, value in step.arguments.items()
-        if name not in step.command.inputs and name not in _WITHOUT_EFFECT
-    }
-    inputs = {name: fingerprint(paths) for name, paths in step.inputs().items()}
-    plain: dict[str, Any] = json.loads(
-        json.dumps({"inputs": inputs, "settings": settings, "stage": step.command.name}, default=str)
-    )
-    return plain
-
-
-def _is_finished(step: Step, known: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
-    if known.get("status") != "finished" or known.get("identity") != identity:
-        return False
-    if step.out is None:
-        return True
-    if step.command.writes_file:
-        return step.out.is_file()
-    return (read_manifest(step.out) or {}).get("status") == "finished"
-
-
-def _headline(step: Step) -> dict[str, Any]:
-    """What the summary says of a stage before its numbers."""
-    headline: dict[str, Any] = {"stage": step.command.name}
-    if step.out is not None:
-        headline["out"] = str(step.out)
-    if step.note:
-        headline["note"] = step.note
-    return headline
-
-
-def _plan(recipe: Recipe, state: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What a run would do with each stage: one that reads what will be made anew is run."""
+def plan_steps(
+    steps: Sequence[Step], ledger: Ledger, fingerprint: Callable[[Sequence[Path]], str] = fingerprint
+) -> dict[str, dict[str, Any]]:
+    """What a run would do with each step: one that reads what will be made anew is run."""
     plan: dict[str, dict[str, Any]] = {}
     anew: list[Path] = []
-    for step in recipe.steps:
+    for step in steps:
         sources = [path.absolute() for paths in step.inputs().values() for path in paths]
         stale = any(path.is_relative_to(made) for path in sources for made in anew)
-        if stale or not _is_finished(step, state.get(step.name, {}), _identity(step)):
+        if stale or not is_finished(step, ledger.of(step), identity_of(step, fingerprint)):
             anew += [step.out.absolute()] if step.out is not None else []
-            plan[step.name] = {**_headline(step), "then": "run"}
+            plan[step.name] = {**headline(step), "then": "run"}
         else:
-            plan[step.name] = {**_headline(step), "then": "skip, finished and unchanged"}
+            plan[step.name] = {**headline(step), "then": "skip, finished and unchanged"}
     return plan
 
 
 def _defects(numbers: Mapping[str, Any]) -> str:
     shown = ", ".join(f"{key} {value}" for key, value in numbers.items() if isinstance(value, int | float | str))
     return shown or "see above"
-
-
-def _read_state(out: Path) -> dict[str, Any]:
-    """The stages' records of earlier runs in `out`. Raises OutputExistsError where the folder is not a run of ours."""
-    if out.exists() and not out.is_dir():
-        raise OutputExistsError(f"output {out} is a file, a folder was expected")
-    if not out.exists() or not any(not path.name.startswith(".") for path in out.iterdir()):
-        return {}
-    path = out / _STATE_FILE
-    if not path.exists():
-        raise OutputExistsError(f"output {out} is not empty and holds no {_STATE_FILE}; choose another --out")
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-        stages: dict[str, Any] = state["stages"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} cannot be read ({error}); remove it to run all stages again elsewhere") from error
-    return stages
-
-
-def _write_state(recipe: Recipe, state: Mapping[str, Any]) -> None:
-    """Record the stages that the recipe still has."""
-    names = {step.name for step in recipe.steps}
-    stages = {name: record for name, record in state.items() if name in names}
-    try:
-        os.makedirs(recipe.out, exist_ok=True)
-        write_json(recipe.out / _STATE_FILE, {"stages": stages, "tool": "garbage-synth"})
-    except PermissionError as error:
-        raise InputError(f"output {recipe.out} cannot be written: {error.strerror}") from error

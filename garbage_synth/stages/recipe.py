@@ -1,6 +1,5 @@
 """A pipeline file, read and checked whole before its first stage runs."""
 
-import difflib
 import inspect
 import os
 import re
@@ -10,11 +9,20 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args
 
-from garbage_synth.config.base import StageConfig, load_config, parse_yaml
+from garbage_synth.config.base import StageConfig, load_config
 from garbage_synth.errors import ConfigError, InputError
 from garbage_synth.stages.arguments import parse_names, parse_pair, parse_words
+from garbage_synth.stages.recipe_file import nearest, override, read_entries, read_recipe_file
 
-__all__ = ["Command", "Recipe", "Step", "load_recipe"]
+__all__ = [
+    "Command",
+    "Recipe",
+    "Step",
+    "load_recipe",
+    "output_folder",
+    "resolve_steps",
+    "step_of",
+]
 
 _OWN_KEYS = ("name", "note", "out", "stage")
 _GIVEN_BY_RUN = ("dry_run", "out", "overwrite", "progress", "resume")
@@ -41,6 +49,14 @@ class Command:
         function: Callable[..., Any] = getattr(import_module(f"garbage_synth.stages.{name}"), name)
         return function
 
+    def settings(self) -> type[StageConfig] | None:
+        """The type of its settings, None where it has none."""
+        if self.config is None:
+            return None
+        module, name = self.config.split(".")
+        found: type[StageConfig] = getattr(import_module(f"garbage_synth.config.{module}"), name)
+        return found
+
     def arguments(self) -> Mapping[str, inspect.Parameter]:
         """The stage function's parameters by name."""
         return inspect.signature(self.function()).parameters
@@ -57,6 +73,7 @@ _COMMANDS = {
             flags={"format": "formats"},
         ),
         Command("train-gan", ("synthetic", "real"), "gan.GanConfig"),
+        Command("train-detector", ("dataset", "weights"), "detector.DetectorConfig"),
         Command("refine", ("dataset", "generator"), "refine.RefineConfig"),
         Command("export", ("dataset",)),
         Command("merge", ("datasets",)),
@@ -101,68 +118,40 @@ def load_recipe(pipeline: Path, out: Path | None, overrides: Sequence[str] = ())
     and InputError for an input that neither is there nor will be made by an earlier stage.
     """
     where = f"pipeline {pipeline}"
-    document = _read(pipeline, where)
-    entries = document.get("stages")
-    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+    document = read_recipe_file(pipeline, where, known=("out", "stages"))
+    entries = read_entries(document, where)
+    if not entries:
         raise ConfigError(f"{where} must hold `stages`, a list of entries with `name` and `stage`")
-    unknown = next((key for key in document if key not in ("out", "stages")), None)
-    if unknown is not None:
-        raise ConfigError(f"{where} has the unknown key {unknown!r}; known are out, stages")
-    names = [_name(entry, where) for entry in entries]
-    _override(dict(zip(names, entries, strict=True)), overrides)
-    if out is None:
-        if not isinstance(document.get("out"), str):
-            raise ConfigError(f"{where} names no `out`; give --out")
-        out = _path(pipeline.parent, _resolved(document["out"], {}, f"{where}: out"))
+    override(entries, overrides)
+    folder = output_folder(document, pipeline, out, where)
+    return Recipe(folder, resolve_steps(entries, pipeline.parent, folder, where))
+
+
+def output_folder(document: Mapping[str, Any], file: Path, out: Path | None, where: str) -> Path:
+    """Where everything goes: `out`, else what the file names. Raises ConfigError where neither does."""
+    if out is not None:
+        return out
+    if not isinstance(document.get("out"), str):
+        raise ConfigError(f"{where} names no `out`; give --out")
+    return _path(file.parent, _resolved(document["out"], {}, f"{where}: out"))
+
+
+def resolve_steps(entries: Mapping[str, Mapping[str, Any]], base: Path, out: Path, where: str) -> tuple[Step, ...]:
+    """The steps of entries by name. base: the folder from which their relative paths resolve."""
     steps: list[Step] = []
-    for index, (name, entry) in enumerate(zip(names, entries, strict=True)):
-        if name in names[:index]:
-            raise ConfigError(f"{where} names two stages {name!r}")
-        steps.append(_step(name, entry, pipeline, out, steps))
-    return Recipe(out, tuple(steps))
+    for name, entry in entries.items():
+        steps.append(step_of(name, entry, base, out, steps, f"{where}: stage {name}"))
+    return tuple(steps)
 
 
-def _read(pipeline: Path, where: str) -> dict[str, Any]:
-    try:
-        document = parse_yaml(pipeline.read_text(encoding="utf-8"), where)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{where} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if not isinstance(document, dict):
-        raise ConfigError(f"{where} must hold keys (out, stages)")
-    return document
+def step_of(name: str, entry: Mapping[str, Any], base: Path, out: Path, before: Sequence[Step], where: str) -> Step:
+    """The step of one entry. before: those whose outputs it may name; where: what messages begin with.
 
-
-def _name(entry: Mapping[str, Any], where: str) -> str:
-    name = entry.get("name", entry.get("stage"))
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise ConfigError(f"{where}: stage name {name!r} must be letters, digits, - and _")
-    return name
-
-
-def _override(entries: Mapping[str, dict[str, Any]], overrides: Sequence[str]) -> None:
-    """Put "name.argument=value" into the entries."""
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        name, *keys = key.strip().split(".")
-        if not equals or not keys:
-            raise ConfigError(f"--set {override!r} is not of the form stage.argument=value")
-        if name not in entries:
-            raise ConfigError(f"--set {override!r}: no stage {name!r}{_nearest(name, list(entries))}")
-        tree = entries[name]
-        for part in keys[:-1]:
-            tree = tree.setdefault(part, {})
-            if not isinstance(tree, dict):
-                raise ConfigError(f"--set {override!r}: {part} holds a value, not keys")
-        tree[keys[-1]] = parse_yaml(value, f"--set {override!r}")
-
-
-def _step(name: str, entry: Mapping[str, Any], pipeline: Path, out: Path, before: Sequence[Step]) -> Step:
-    where = f"pipeline {pipeline}: stage {name}"
+    Raises ConfigError and InputError as `load_recipe` does.
+    """
     command = _COMMANDS.get(str(entry.get("stage")))
     if command is None:
-        raise ConfigError(
-            f"{where}: unknown stage {entry.get('stage')!r}{_nearest(str(entry.get('stage')), _COMMANDS)}"
-        )
+        raise ConfigError(f"{where}: unknown stage {entry.get('stage')!r}{nearest(str(entry.get('stage')), _COMMANDS)}")
     target: Path | None = None
     if not command.writes_nothing:
         target = out / str(entry.get("out", f"{name}.html" if command.writes_file else name))
@@ -176,12 +165,12 @@ def _step(name: str, entry: Mapping[str, Any], pipeline: Path, out: Path, before
     accepted = {key: kind for key, kind in command.arguments().items() if key not in _GIVEN_BY_RUN}
     for key in given:
         if key not in accepted:
-            raise ConfigError(f"{where}: unknown argument {key!r} of {command.name}{_nearest(key, accepted)}")
+            raise ConfigError(f"{where}: unknown argument {key!r} of {command.name}{nearest(key, accepted)}")
     for key, kind in accepted.items():
         if kind.default is inspect.Parameter.empty and given.get(key) is None:
             raise ConfigError(f"{where}: {command.name} needs the argument {key!r}")
     arguments = {
-        key: _value(command, key, _resolved(value, made, f"{where}: {key}"), pipeline.parent, f"{where}: {key}")
+        key: _value(command, key, _resolved(value, made, f"{where}: {key}"), base, f"{where}: {key}")
         for key, value in given.items()
     }
     step = Step(name, command, arguments, target, str(entry.get("note", "")))
@@ -207,7 +196,7 @@ def _resolved(value: Any, made: Mapping[str, Path], where: str) -> Any:
         stage = re.fullmatch(r"stages\.([^.]+)\.out", reference)
         if stage:
             if stage[1] not in made:
-                raise ConfigError(f"{where}: no earlier stage {stage[1]!r} with an output{_nearest(stage[1], made)}")
+                raise ConfigError(f"{where}: no earlier stage {stage[1]!r} with an output{nearest(stage[1], made)}")
             return str(made[stage[1]].absolute())
         if reference not in os.environ:
             raise ConfigError(f"{where}: the environment variable {reference} is not set")
@@ -224,8 +213,9 @@ def _value(command: Command, key: str, value: Any, base: Path, where: str) -> An
         if isinstance(value, list):
             return [_path(base, inner) for inner in value]
         return [_path(base, value)] if key == "datasets" else _path(base, value)
-    if key == "config" and command.config is not None:
-        return _config(command.config, value, base, where)
+    settings = command.settings() if key == "config" else None
+    if settings is not None:
+        return _config(settings, value, base, where)
     if key in ("size", "items"):
         return _pair(value, key, "WxH" if key == "size" else "MIN..MAX", where)
     if key == "class_map":
@@ -251,10 +241,8 @@ def _plain(value: Any, key: str, annotation: Any, where: str) -> Any:
     raise ConfigError(f"{where}: {key} is {value!r}, expected {' or '.join(names[kind] for kind in wanted)}")
 
 
-def _config(dotted: str, value: Any, base: Path, where: str) -> StageConfig:
+def _config(cls: type[StageConfig], value: Any, base: Path, where: str) -> StageConfig:
     """Settings from a mapping in the pipeline, or from the YAML file that it names."""
-    module, name = dotted.split(".")
-    cls: type[StageConfig] = getattr(import_module(f"garbage_synth.config.{module}"), name)
     try:
         if isinstance(value, str):
             return load_config(cls, _path(base, value))
@@ -286,8 +274,3 @@ def _names(value: Any, where: str) -> dict[str, str]:
 def _path(base: Path, value: Any) -> Path:
     """A path of the pipeline file: absolute, or relative to the folder of that file."""
     return Path(os.path.normpath(base / Path(str(value)).expanduser()))
-
-
-def _nearest(word: str, known: Any) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}" if known else ""

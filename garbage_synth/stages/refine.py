@@ -68,10 +68,10 @@ def refine(
     generator: a run folder of train-gan, of which the best averaged generator of `direction` is taken, else the
     averaged, else the raw one; or a generator file, which has a direction of its own. Pictures keep their names,
     sizes and kind (JPEG or PNG); annotations keep ids, boxes, masks and all further fields. A generator trained with
-    --resize gets its pictures at that size, and they are scaled back after it. Where the generator tells how it deforms
-    a picture, labels follow it to the pixel before they are checked, but for on_drift "keep". Pictures too large for
-    `config.max_memory_gb` or, without it, for a quarter of the machine's memory are computed in bands of rows, which
-    differs in rounding only.
+    --resize gets its pictures at that size; what it changes is scaled back and done to the pictures at their own, whose
+    finer detail stays. Where the generator tells how it deforms a picture, labels follow it to the pixel before they
+    are checked, but for on_drift "keep". Pictures too large for `config.max_memory_gb` or, without it, for a quarter of
+    the machine's memory are computed in bands of rows, which differs in rounding only.
 
     on_drift: "adjust" moves labels by the measured motion and leaves those out whose item is gone; "drop" leaves both
     out; "keep" never changes a label; "fail" changes none for what was measured, and the summary is not ok where one
@@ -112,8 +112,8 @@ def refine(
         largest_short = max(min(picture.size_wh) for picture in pictures)
         if largest_short > card.resize_short_px:
             warnings.append(
-                f"the generator was trained at --resize short:{card.resize_short_px}: pictures are made smaller "
-                "for it and scaled back, which costs fine detail"
+                f"the generator was trained at --resize short:{card.resize_short_px}: what it makes of "
+                "smaller pictures is scaled up, and detail finer than that stays as it is in the dataset"
             )
     if on_drift == "keep" and card.spec.deforms:
         warnings.append(
@@ -125,9 +125,11 @@ def refine(
     allowed = None if config.max_memory_gb is None else int(config.max_memory_gb * 2**30)
     plan = MemoryPlan(card.base_channels, half, whole_frame_bytes(chosen) if allowed is None else allowed)
     sizes_wh = [_computed_wh(picture, card.resize_short_px) for picture in pictures]
-    largest = max(range(len(pictures)), key=lambda index: plan.peak_bytes(sizes_wh[index]))
+    largest, computed_wh = max(
+        zip(pictures, sizes_wh, strict=True), key=lambda pair: plan.peak_bytes(pair[1], pair[0].size_wh)
+    )
     limit = free_bytes(chosen) if allowed is None else allowed
-    refuse_oversize(str(pictures[largest].source), sizes_wh[largest], plan, limit)
+    refuse_oversize(str(largest.source), computed_wh, plan, limit, largest.size_wh)
     in_bands = sum(plan.band_rows(size_wh) is not None for size_wh in sizes_wh)
 
     output = open_output(
@@ -171,8 +173,7 @@ def refine(
         device=chosen,
         half=half,
         band_rows=plan.band_rows,
-        resize_in=None if card.resize_short_px is None else partial(_to_short_side, short_px=card.resize_short_px),
-        resize_back=None if card.resize_short_px is None else resize_rgb,
+        resize=None if card.resize_short_px is None else partial(_to_short_side, short_px=card.resize_short_px),
     )
     finish = FinishPicture(
         out,

@@ -60,6 +60,10 @@ COMMANDS = {
         "--resize short:90 --generator resnet6 --batch 2 --device cpu --precision fp32",
         True,
     ),
+    "train-detector": (
+        "d --out o --model ssdlite --iterations 9 --split train --weights w.pth --device cpu --precision fp32 --seed 3",
+        True,
+    ),
     "refine": (
         "d --generator g --out o --direction real-to-synthetic --on-drift drop --drop-rejected --device cpu",
         True,
@@ -76,6 +80,7 @@ COMMANDS = {
     "evaluate": ("r t --out o --split test --class-agnostic --map a=b --classes a,b --device cpu", True),
     "belt": ("b c.jpg --mm-per-px 0.5 --travel-deg 90 --overlay o", True),
     "run": ("p.yaml --out o --workers 3 --set a.b=1", False),
+    "ladder": ("l.yaml --out o --arms a,b --workers 3 --device cpu --set seeds=[0]", False),
 }
 
 

@@ -39,6 +39,26 @@ def test_estimate_of_bands_is_above_what_was_measured_but_not_twice(
     assert measured_mb * 2**20 < estimate < 1.7 * measured_mb * 2**20
 
 
+@pytest.mark.parametrize(
+    ("size_wh", "computed_wh", "channels", "limit", "measured_mb"),
+    [
+        ((3840, 2160), (512, 288), 2, None, 201),
+        ((1920, 1080), (512, 288), 2, None, 71),
+        ((3840, 2160), (1920, 1080), 2, None, 349),
+        ((3840, 2160), (1920, 1080), 2, 0, 265),
+        ((1920, 1080), (1280, 720), 16, 0, 121),
+        ((1920, 1080), (1280, 720), 16, None, 294),
+        ((640, 360), (1280, 720), 4, None, 137),
+    ],
+)
+def test_estimate_counts_the_picture_that_a_change_is_scaled_up_to(
+    size_wh: tuple[int, int], computed_wh: tuple[int, int], channels: int, limit: int | None, measured_mb: int
+) -> None:
+    # measured as those above, with warp6
+    estimate = MemoryPlan(channels, False, limit).peak_bytes(computed_wh, size_wh)
+    assert measured_mb * 2**20 < estimate < 1.6 * measured_mb * 2**20
+
+
 def test_estimate_grows_with_the_picture() -> None:
     small, large = (peak_bytes(size, base_channels=64, half=False) for size in ((1280, 720), (3840, 2160)))
     assert large == pytest.approx(9 * small, rel=0.02)
@@ -120,3 +140,6 @@ def test_picture_over_the_limit_is_refused_with_sizes_and_the_least_that_would_d
         refuse(False, 0, 2**30)
     with pytest.raises(InputError, match="or choose another device"):
         refuse(True, 0, 2**29)
+    with pytest.raises(InputError, match=r"big\.jpg of 4000x3000 pixels takes about 0\.4 GB"):
+        refuse_oversize("big.jpg", (381, 286), MemoryPlan(4, False, None), 2**28, (4000, 3000))
+    refuse_oversize("big.jpg", (381, 286), MemoryPlan(4, False, None), 2**28, (381, 286))

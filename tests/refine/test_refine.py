@@ -202,15 +202,17 @@ def test_direction_chooses_in_a_run_and_is_named_where_a_file_has_another(
         call(tree, generator, tmp_path / "third", direction="sideways")
 
 
-def test_trained_size_is_applied_and_undone(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trained_size_is_applied_and_what_changes_is_done_at_the_own_size(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes = []
-    inner = Translator._translate
+    inner = Translator._change
 
     def spy(self: Translator, image: Any) -> Any:
         sizes.append(min(image.shape[:2]))
         return inner(self, image)
 
-    monkeypatch.setattr(Translator, "_translate", spy)
+    monkeypatch.setattr(Translator, "_change", spy)
     small = make_generator(tmp_path / "small.safetensors", resize=24)
     summary = call(tree, small, tmp_path / "out")
     assert sizes == [24] * 5
@@ -218,6 +220,17 @@ def test_trained_size_is_applied_and_undone(tree: Path, tmp_path: Path, monkeypa
     for (split, number), pixels in DRAWN.pixels.items():
         name = f"images/{split}/{split}_{number:04d}.jpg"
         assert read_rgb(tmp_path / "out" / name).shape == pixels.shape
+
+
+def test_memory_counts_the_picture_that_a_change_is_scaled_up_to(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(module, "refuse_oversize", lambda *arguments: asked.append(arguments))
+    call(tree, make_generator(tmp_path / "small.safetensors", resize=24), tmp_path / "out", dry_run=True)
+    ((name, computed_wh, _, _, own_wh),) = asked
+    assert Path(name).name == "train_0003.jpg"  # the longest: 24x60 pixels are computed
+    assert (computed_wh, own_wh) == ((24, 60), (20, 50))
 
 
 def test_bf16_differs_from_fp32_by_a_few_levels(tree: Path, generator: Path, tmp_path: Path) -> None:

@@ -1,10 +1,15 @@
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from garbage_synth.gan.networks import Generator, GeneratorSpec, init_weights
+from garbage_synth.gan.networks import Generator, GeneratorSpec, WarpGenerator, init_weights
+from garbage_synth.io.resize import resize_rgb
+from garbage_synth.refine import translate as module
 from garbage_synth.refine.translate import Translator, pad_to_multiple
 
 CPU = torch.device("cpu")
@@ -76,24 +81,111 @@ def test_network_is_taken_over_without_gradients() -> None:
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_resizing_generator_sees_its_size_and_the_picture_comes_back_at_its_own() -> None:
+def to(width: int, height: int) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    return partial(resize_rgb, size_wh=(width, height))
+
+
+def identity(warp_max_px: float = 4.0) -> WarpGenerator:
+    network = WarpGenerator(1, 2, warp_max_px)
+    init_weights(network, torch.Generator().manual_seed(0))
+    return network
+
+
+def shifting(right: float, down: float, brighter: float = 0.0) -> WarpGenerator:
+    """Moves everything by one shift below 4 pixels and adds to it."""
+    network = identity()
+    assert network.grid_head is not None
+    with torch.no_grad():
+        network.get_parameter("grid_head.4.bias").copy_(torch.atanh(-torch.tensor([right, down]) / 4))
+        network.get_parameter("residual_head.7.bias").fill_(brighter)
+    return network
+
+
+@pytest.mark.parametrize("size_wh", [(20, 24), (13, 15), (12, 40), (90, 70), (46, 33)])
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("rows", [None, 16])
+def test_identity_at_any_trained_size_gives_the_picture_back_to_the_bit(
+    size_wh: tuple[int, int], half: bool, rows: int | None
+) -> None:
+    image = picture(33, 46)
+    for network in (identity(), identity(0.0), Same()):
+        bands = None if isinstance(network, Same) else lambda _: rows
+        translate = Translator(network, device=CPU, half=half, band_rows=bands, resize=to(*size_wh))
+        assert np.array_equal(translate(image)[0], image)
+
+
+def test_resizing_generator_sees_its_size_and_what_it_adds_is_added_to_the_picture_itself() -> None:
     seen: list[tuple[int, ...]] = []
 
-    class Spy(Same):
+    class Lighter(nn.Module):
         def with_displacement(self, image: Tensor) -> tuple[Tensor, None]:
             seen.append(tuple(image.shape))
-            return image, None
+            return image + 20 / 127.5, None
 
-    def to_half(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return np.ascontiguousarray(image[::2, ::2])
-
-    def back(image: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArray[np.uint8]:
-        return image.repeat(2, axis=0).repeat(2, axis=1)[: size_wh[1], : size_wh[0]]
-
-    image = np.kron(picture(20, 24), np.ones((2, 2, 1))).astype(np.uint8)
-    got = Translator(Spy(), device=CPU, half=False, resize_in=to_half, resize_back=back)(image)[0]
+    image = picture(40, 48)
+    got, u = Translator(Lighter(), device=CPU, half=False, resize=to(24, 20))(image)
     assert seen == [(1, 3, 20, 24)]
-    assert np.array_equal(got, image)
+    assert u is None
+    assert np.array_equal(got, np.minimum(image.astype(int) + 20, 255))
+
+
+def test_change_that_differs_from_place_to_place_is_scaled_up_smoothly() -> None:
+    slope = torch.linspace(-0.2, 0.2, 24)
+
+    class Slope(nn.Module):
+        def with_displacement(self, image: Tensor) -> tuple[Tensor, None]:
+            return image + slope, None
+
+    image = np.full((40, 96, 3), 128, np.uint8)
+    image[::2] = 100
+    got = Translator(Slope(), device=CPU, half=False, resize=to(24, 12))(image)[0].astype(int) - image
+    inner = got[:, 4:-4]
+    assert np.array_equal(inner, np.broadcast_to(inner[:1, :, :1], inner.shape))
+    assert set(np.diff(inner[0, :, 0])) <= {0, 1}
+    assert got[0, 0, 0] == pytest.approx(-25.5, abs=1)
+    assert got[0, -1, 0] == pytest.approx(25.5, abs=1)
+
+
+@pytest.mark.parametrize("rows", [None, 16])
+def test_picture_at_its_own_size_is_displaced_by_the_scaled_displacement(
+    rows: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BAND_PX", 7 * 128)
+    image = picture(96, 128)
+    network = shifting(1.5, -2.0, brighter=0.04)
+    added = round(float(2 * np.tanh(0.02)) * 127.5)
+    got, u = Translator(network, device=CPU, half=False, band_rows=lambda _: rows, resize=to(64, 32))(image)
+    assert u is not None
+    assert u.shape == (96, 128, 2)
+    assert np.allclose(u, (-3.0, 6.0), atol=1e-4)
+    moved = np.roll(image, (-6, 3), (0, 1)).astype(int)
+    inner = slice(6, -6), slice(6, -6)
+    assert np.abs(got[inner] - np.minimum(moved + added, 255)[inner]).max() <= 1
+
+
+def test_change_at_full_size_is_the_same_in_bands() -> None:
+    image = picture(70, 90)
+    for seed in range(2):
+        network = WarpGenerator(1, 4)
+        rng = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for name, parameter in network.named_parameters():
+                std = 0.02 if name.startswith("residual_head.7") else 3.0 if name.startswith("grid_head.4") else 0.1
+                parameter.copy_(torch.randn(parameter.shape, generator=rng) * std)
+        whole, u = Translator(network, device=CPU, half=False, resize=to(57, 41))(image)
+        parts, v = Translator(network, device=CPU, half=False, resize=to(57, 41), band_rows=lambda _: 16)(image)
+        assert u is not None
+        assert v is not None
+        assert np.ptp(u) > 1
+        assert np.abs(u - v).max() < 1e-3
+        assert np.abs(whole.astype(int) - parts).max() <= 1
+        assert np.abs(whole.astype(int) - image).mean() > 3
+
+
+def test_picture_of_the_trained_size_is_what_the_network_gives() -> None:
+    image = picture(36, 48)
+    plain = Translator(generator(), device=CPU, half=False)(image)[0]
+    assert np.array_equal(Translator(generator(), device=CPU, half=False, resize=to(48, 36))(image)[0], plain)
 
 
 def test_padding_mirrors_at_the_right_and_below_only() -> None:

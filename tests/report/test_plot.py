@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from garbage_synth.report.plot import Line, _ticks, empty_panel, line_panel
+from garbage_synth.report.plot import Line, empty_panel, line_panel, round_ticks
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 FALLING = np.array([[0.0, 1.0], [1.0, 0.0]])
@@ -58,6 +58,6 @@ def test_a_name_that_the_font_does_not_know_is_drawn_all_the_same() -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (0.2, 0.2), (-3.0, 5.0), (1e-9, 2e-9), (-1e6, 1e6), (0.1, 0.47)])
 def test_ticks_are_few_and_enclose_the_values(low: float, high: float) -> None:
-    ticks = _ticks(low, high)
+    ticks = round_ticks(low, high)
     assert ticks[0] <= low <= high <= ticks[-1] + 1e-9
     assert 2 <= len(ticks) <= 7

@@ -11,7 +11,7 @@ from garbage_synth.config.frames import FramesConfig
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
 from garbage_synth.errors import ConfigError, GarbageSynthError, InputError, OutputExistsError
 from garbage_synth.io.output import fingerprint, open_output
-from garbage_synth.stages import recipe
+from garbage_synth.stages import pipeline, recipe
 from garbage_synth.stages.pipeline import run_pipeline
 from garbage_synth.stages.recipe import Command, load_recipe
 
@@ -186,6 +186,25 @@ def test_an_interrupted_stage_is_continued(tmp_path: Path) -> None:
     RAN.clear()
     run_pipeline(path, tmp_path / "made")
     assert RAN == ["second:O", "look", "sheet.html"]  # other arguments than those it was begun with
+
+
+def test_the_record_knows_what_a_stage_took_with_its_interrupted_beginnings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 1000, 7))
+    monkeypatch.setattr(pipeline.time, "monotonic", lambda: next(clock))
+
+    def recorded() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((tmp_path / "made" / "pipeline.json").read_text())["stages"]["second"]
+        return found
+
+    path = write(tmp_path, chain())
+    for seconds in (14, 28):  # from the beginning to the error
+        with pytest.raises(KeyboardInterrupt):
+            run_pipeline(path, tmp_path / "made", overrides=["second.fail=interrupt"])
+        assert (recorded()["status"], recorded()["seconds"]) == ("begun", seconds)
+    run_pipeline(path, tmp_path / "made")  # begun anew, not continued
+    assert (recorded()["status"], recorded()["seconds"]) == ("finished", 14)
 
 
 def test_an_error_names_its_stage_and_keeps_its_kind_and_what_was_done(tmp_path: Path) -> None:
@@ -372,8 +391,8 @@ def test_the_commands_of_a_pipeline_are_those_of_the_command_line(monkeypatch: p
 
     names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     # belt writes beside its input, for a person to check; the check of labels is a part of refine; an exported
-    # generator is for other programs
-    assert set(recipe._COMMANDS) == names - {"run", "belt", "check-labels", "export-generator"}
+    # generator is for other programs; a ladder holds a pipeline
+    assert set(recipe._COMMANDS) == names - {"run", "ladder", "belt", "check-labels", "export-generator"}
     for command in recipe._COMMANDS.values():
         parameters = command.arguments()
         assert set(command.inputs) <= set(parameters)

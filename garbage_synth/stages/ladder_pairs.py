@@ -1,0 +1,182 @@
+"""Training and judging the detectors of a ladder, several at a time; what is finished and unchanged is left alone."""
+
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from garbage_synth.core.progress import NullProgress, Progress
+from garbage_synth.errors import GarbageSynthError, InputError
+from garbage_synth.io.output import read_manifest
+from garbage_synth.run.local import map_unordered
+from garbage_synth.stages.ladder_file import Pair
+from garbage_synth.stages.recipe import Step
+from garbage_synth.stages.steps import (
+    How,
+    Ledger,
+    cached_fingerprint,
+    finished_record,
+    identity_of,
+    is_finished,
+    run_step,
+)
+
+__all__ = ["run_pairs"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A pair that is to be done. training: the identity of its training; known: the records of its two steps."""
+
+    pair: Pair
+    training: Mapping[str, Any]
+    known: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of a pair: records of the steps that ran, and what went wrong."""
+
+    pair: Pair
+    records: Mapping[str, dict[str, Any]]
+    error: str | None
+
+
+def run_pairs(
+    pairs: Sequence[Pair], ledger: Ledger, *, workers: int, device: str, on_cpu: bool, progress: Progress
+) -> dict[str, str]:
+    """Train and evaluate every pair that is not done; what went wrong by name of the pair, "<arm>_<seed>".
+
+    Records go to the ledger one by one. A pair that fails does not stop the others. on_cpu: every process computes with
+    one thread. Several workers are processes of their own.
+    """
+    work = _open_work(pairs, ledger)
+    if len(work) < len(pairs):
+        progress.message(f"{len(pairs) - len(work)} of {len(pairs)} detectors are finished and unchanged")
+    progress.start("detectors", len(work))
+    errors: dict[str, str] = {}
+    left = {item.pair.name: item.pair for item in work}
+    workers = min(workers, max(1, len(work)))
+    here = progress if workers <= 1 else None
+    task = partial(_run_pair, out=ledger.out, device=device, on_cpu=on_cpu, progress=here)
+    try:
+        for outcome in map_unordered(task, work, workers=workers):
+            del left[outcome.pair.name]
+            ledger.records |= outcome.records
+            ledger.write()
+            if outcome.error:
+                errors[outcome.pair.name] = outcome.error
+            progress.advance()
+            progress.message(f"arm {outcome.pair.arm}, seed {outcome.pair.seed}: {outcome.error or _headline(outcome)}")
+    except InputError:
+        raise
+    except GarbageSynthError:
+        why = "a worker process died (killed, or out of memory); run the same command again, with fewer --workers"
+        errors |= dict.fromkeys(left, why)
+        progress.message(f"{len(left)} detectors are not done: {why}")
+    return errors
+
+
+def _open_work(pairs: Sequence[Pair], ledger: Ledger) -> list[_Work]:
+    """The pairs that are not done, their beginning recorded, so that a killed one is continued."""
+    print_of = cached_fingerprint()
+    work = []
+    for pair in pairs:
+        training = identity_of(pair.train, print_of)
+        known = {step.name: ledger.of(step) for step in (pair.train, pair.evaluate)}
+        if is_finished(pair.train, known[pair.train.name], training):
+            if is_finished(pair.evaluate, known[pair.evaluate.name], identity_of(pair.evaluate, print_of)):
+                continue
+        elif not _how(pair.train, known[pair.train.name], training).overwrite:
+            seconds = known[pair.train.name].get("seconds", 0.0)
+            ledger.records[pair.train.name] = {"identity": training, "seconds": seconds, "status": "begun"}
+        elif known[pair.train.name].get("status") == "begun":
+            # begun otherwise and now replaced: should this run be killed, the next one must not take it for that
+            del ledger.records[pair.train.name]
+        work.append(_Work(pair, training, known))
+    if work:
+        ledger.write()
+    return work
+
+
+def _run_pair(work: _Work, *, out: Path, device: str, on_cpu: bool, progress: Progress | None) -> _Outcome:
+    records: dict[str, dict[str, Any]] = {}
+    with _interruptible() if progress is None else nullcontext(), _threads(1 if on_cpu else None):
+        try:
+            _run(work.pair.train, work.training, work.known, records, out, device, progress)
+            evaluation = identity_of(work.pair.evaluate)
+            _run(work.pair.evaluate, evaluation, work.known, records, out, device, progress)
+        except GarbageSynthError as error:
+            return _Outcome(work.pair, records, " ".join(str(error).split()))
+        except Exception as error:  # one detector's failure must not lose the others
+            return _Outcome(work.pair, records, " ".join(f"{type(error).__name__}: {error}".split()))
+    return _Outcome(work.pair, records, None)
+
+
+def _run(
+    step: Step,
+    identity: Mapping[str, Any],
+    known: Mapping[str, Mapping[str, Any]],
+    records: dict[str, dict[str, Any]],
+    out: Path,
+    device: str,
+    progress: Progress | None,
+) -> None:
+    """Run a step unless it is done, and put its record among the others. Raises GarbageSynthError where it fails."""
+    before = known[step.name]
+    if is_finished(step, before, identity):
+        records[step.name] = dict(before)
+        return
+    how = _how(step, before, identity)
+    seconds_before = float(before.get("seconds", 0)) if how.resume else 0.0
+    began = time.monotonic()
+    try:
+        summary = run_step(step, how, {"device": device}, progress or NullProgress())
+    except Exception:
+        if not how.overwrite:  # else nobody knows whether it failed before or after what was there was replaced
+            seconds = round(seconds_before + time.monotonic() - began, 1)
+            records[step.name] = {"identity": identity, "seconds": seconds, "status": "begun"}
+        raise
+    records[step.name] = finished_record(summary, identity, out, seconds_before + time.monotonic() - began)
+    if not summary.ok:
+        raise GarbageSynthError(f"{step.name} failed; see {step.out}")
+
+
+def _how(step: Step, known: Mapping[str, Any], identity: Mapping[str, Any]) -> How:
+    """Continue what was begun like this, replace all else.
+
+    Not `how_to_begin`: many detectors are begun by one command, so that a record of another making may stay as it is
+    while its folder is being replaced. One that says "begun" is true: what was killed between its end and the ledger
+    finds itself finished.
+    """
+    if step.out is None or not step.out.exists() or not any(step.out.iterdir()):
+        return How(overwrite=False, resume=False)
+    begun = known.get("status") == "begun" and known.get("identity") == identity
+    resume = begun and read_manifest(step.out) is not None
+    return How(overwrite=not resume, resume=resume)
+
+
+def _threads(count: int | None) -> AbstractContextManager[None]:
+    from garbage_synth.compute.device import computing_threads
+
+    return computing_threads(count)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end what a worker process does, which ignores it otherwise: a training takes too long to wait for."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _headline(outcome: _Outcome) -> str:
+    ap = outcome.records[outcome.pair.evaluate.name]["numbers"].get("ap")
+    minutes = outcome.records[outcome.pair.train.name]["seconds"] / 60
+    return ("no AP" if ap is None else f"AP {ap:.3f}") + f", trained in {minutes:.1f} min"

@@ -1,0 +1,289 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from garbage_synth.cli import app
+from garbage_synth.console import summary_as_text
+from garbage_synth.core.progress import NullProgress
+from garbage_synth.errors import OutputExistsError
+from garbage_synth.stages import ladder_pairs
+from garbage_synth.stages.ladder import ladder
+from tests.stages.ladders import CALLS, FAILING, install, small_ladder, write_ladder
+
+
+@pytest.fixture(autouse=True)
+def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch)
+
+
+def ran(path: Path, **arguments: Any) -> dict[str, Any]:
+    """What results.json holds after a run on one worker."""
+    ladder(path, workers=1, device="cpu", **arguments)
+    found: dict[str, Any] = json.loads((path.parent / "made" / "results.json").read_text())
+    return found
+
+
+def test_stages_run_then_every_detector_and_the_results_compare_them(tmp_path: Path) -> None:
+    found = ran(write_ladder(tmp_path, small_ladder(tmp_path)))
+    assert [f"{verb} {arm}_{seed}" for seed in (0, 2) for arm in "aef" for verb in ("train", "evaluate")] == CALLS
+    low, high = (found["arms"][key]["train"]["annotations"] for key in "ae")
+    assert low < high - 2
+    arm = found["arms"]["f"]
+    assert arm["name"] == "few and real"
+    assert arm["train"] == {"images": 10, "annotations": low + high}
+    assert [(seed["seed"], seed["ap"]) for seed in arm["seeds"]] == [
+        (0, pytest.approx((low + high) / 100)),
+        (2, pytest.approx((low + high) / 100 + 0.002)),
+    ]
+    assert arm["ap_mean"] == pytest.approx((low + high) / 100 + 0.001)
+    assert arm["ap_spread"] == pytest.approx(0.002 / 2**0.5)
+    assert arm["ap50_mean"] == pytest.approx(2 * arm["ap_mean"])
+    assert arm["ap75_mean"] is None
+    assert arm["per_class"] == {"can": pytest.approx(arm["ap_mean"])}
+    assert arm["gap_closed"] == pytest.approx(high / (high - low))
+    assert arm["minutes"]["training"] == pytest.approx(121 / 60, abs=0.01)
+    assert found["arms"]["e"]["minutes"]["stages"] == 0
+    assert found["arms"]["a"]["distances"]["swd"] > 0
+    assert found["test_set"] == {
+        "name": f"{tmp_path.name}/real", "split": "test", "images": 2, "annotations": found["test_set"]["annotations"],
+        "class_agnostic": False,
+    }  # fmt: skip
+    assert found["detector"] == {
+        "model": "fcos-small", "epochs": None, "iterations": 5, "weights": None, "config": {"learning_rate": 0.5}
+    }  # fmt: skip
+    assert found["device"] == "a cpu"
+    assert found["gap"] == {"from": "a", "to": "e", "undefined": None}
+    assert found["curve"] is None
+    assert str(tmp_path.parent) not in json.dumps(found)
+
+
+def test_table_figure_and_sheets_are_written_beside(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    summary = ladder(path, workers=1, device="cpu")
+    made = tmp_path / "made"
+    assert summary.ok
+    assert summary.open_file == made / "ladder.png"
+    assert (made / "ladder.png").read_bytes().startswith(b"\x89PNG")
+    table = (made / "results.md").read_text()
+    assert "| f | few and real | 10 |" in table
+    assert table.strip() in "\n".join(line.strip() for line in summary_as_text(summary).splitlines())
+    assert (made / "detections_a.jpg").read_bytes() == (made / "evaluations" / "a_0" / "detections.jpg").read_bytes()
+
+
+def test_a_second_run_trains_nothing_and_finds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    first = ran(path)
+    CALLS.clear()
+    monkeypatch.setattr("garbage_synth.stages.ladder_results.distances", None)  # not measured again either
+    assert ran(path) == first
+    assert CALLS == []
+
+
+def test_only_what_depends_on_a_change_is_done_again(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    ran(path)
+    CALLS.clear()
+    ran(path, overrides=["seeds=[0,2,3]"])
+    assert [f"{verb} {arm}_3" for arm in "aef" for verb in ("train", "evaluate")] == CALLS
+    CALLS.clear()
+    ran(path, overrides=["few.seed=9", "few.count=1", "seeds=[0]"])
+    assert CALLS == ["train a_0:O", "evaluate a_0", "train f_0:O", "evaluate f_0"]
+    CALLS.clear()
+    ran(path, arms=["e"])
+    assert CALLS == []  # a run of fewer seeds has not forgotten the others
+
+
+def test_some_arms_run_alone_and_their_gap_is_undefined(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    found = ran(path, arms=["a"], overrides=["seeds=[0]"])
+    assert CALLS == ["train a_0", "evaluate a_0"]
+    assert not (tmp_path / "made" / "both").exists()
+    assert found["arms"]["a"]["gap_closed"] is None
+    assert found["gap"]["undefined"] == "undefined, since a and e were not both measured"
+    assert found["arms"]["a"]["ap_spread"] is None
+
+
+def test_a_gap_that_is_too_small_is_undefined(tmp_path: Path) -> None:
+    document = small_ladder(tmp_path)
+    document["arms"]["e"]["train"] = "${stages.few.out}"
+    found = ran(write_ladder(tmp_path, document))
+    assert [arm["gap_closed"] for arm in found["arms"].values()] == [None] * 3
+    assert found["gap"]["undefined"] == "undefined, since e - a is 0.000 AP, below 0.02"
+
+
+def test_one_detector_that_fails_does_not_lose_the_others(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    FAILING.update({"detectors/a_0", "evaluations/e_2!"})
+    summary = ladder(path, workers=1, device="cpu")
+    assert not summary.ok
+    assert summary.numbers["failed"] == {"a_0": "memory ran out", "e_2": "RuntimeError: what is this"}
+    assert summary.warnings == (
+        "detector a_0 failed: memory ran out", "detector e_2 failed: RuntimeError: what is this"
+    )  # fmt: skip
+    arms = summary.numbers["arms"]
+    assert {key: [seed["seed"] for seed in arm["seeds"]] for key, arm in arms.items()} == {
+        "a": [2], "e": [0], "f": [0, 2]
+    }  # fmt: skip
+    FAILING.clear()
+    CALLS.clear()
+    assert ladder(path, workers=1, device="cpu").ok
+    assert CALLS == ["train a_0:R", "evaluate a_0", "evaluate e_2"]
+
+
+def test_a_failure_hides_what_the_detector_reached_before(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    ran(path)
+    FAILING.add("detectors/e_0")
+    found = ran(path, overrides=["detector.iterations=6"])
+    assert [seed["seed"] for seed in found["arms"]["e"]["seeds"]] == [2]
+
+
+def test_an_interrupted_training_is_continued(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    FAILING.add("detectors/f_0^")
+    with pytest.raises(KeyboardInterrupt):
+        ladder(path, workers=1, device="cpu")
+    FAILING.clear()
+    CALLS.clear()
+    ran(path)
+    assert CALLS[:3] == ["train f_0:R", "evaluate f_0", "train a_2"]
+
+
+def test_a_training_that_was_killed_after_its_end_is_not_done_again(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    FAILING.add("evaluations/f_0^")
+    with pytest.raises(KeyboardInterrupt):
+        ladder(path, workers=1, device="cpu")
+    FAILING.clear()
+    CALLS.clear()
+    found = ran(path)
+    assert CALLS[:2] == ["train f_0:R", "evaluate f_0"]  # finds itself finished
+    assert found["arms"]["f"]["seeds"][0]["minutes"] == 2
+
+
+def test_an_interrupted_training_of_other_settings_is_not_continued(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    for iterations in (5, 6, 5):
+        FAILING.add("detectors/e_0^")
+        with pytest.raises(KeyboardInterrupt):
+            ladder(path, workers=1, device="cpu", arms=["e"], overrides=[f"detector.iterations={iterations}"])
+    assert CALLS == ["train e_0", "train e_0:O", "train e_0:O"]
+    FAILING.clear()
+    ran(path, arms=["e"], overrides=["detector.iterations=6"])
+    assert CALLS[3:] == ["train e_0:O", "evaluate e_0", "train e_2", "evaluate e_2"]
+
+
+def test_trying_other_settings_for_a_moment_loses_only_what_was_replaced(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    ran(path)
+    FAILING.add("detectors/a_0^")
+    with pytest.raises(KeyboardInterrupt):
+        ladder(path, workers=1, device="cpu", overrides=["detector.iterations=6"])
+    FAILING.clear()
+    CALLS.clear()
+    ran(path)
+    assert CALLS == ["train a_0:O"]  # which gives the same detector, whose evaluation stands
+
+
+def test_the_curve_says_where_more_pictures_stop_helping(tmp_path: Path) -> None:
+    document = small_ladder(tmp_path) | {"curve": {"x": "pictures", "arms": {"e": 8, "a": 2, "f": 10}}}
+    found = ran(write_ladder(tmp_path, document))["curve"]
+    assert [(point["arm"], point["x"], len(point["ap"])) for point in found["points"]] == [
+        ("a", 2, 2), ("e", 8, 2), ("f", 10, 2)
+    ]  # fmt: skip
+    assert found["enough"] == 8  # the few items that f has more are worth less than 0.01 AP
+    assert found["x"] == "pictures"
+    CALLS.clear()
+    assert [point["arm"] for point in ran(tmp_path / "ladder.yaml", arms=["a"])["curve"]["points"]] == ["a"]
+
+
+def test_the_cost_of_a_resumed_training_is_that_of_all_its_iterations(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    ran(path, arms=["a"])
+    state = json.loads((tmp_path / "made" / "pipeline.json").read_text())
+    state["stages"]["detectors/a_0"]["numbers"] |= {"seconds_per_iteration": 60.0, "iterations": 5}
+    state["stages"]["detectors/a_2"]["seconds"] = 180.0
+    (tmp_path / "made" / "pipeline.json").write_text(json.dumps(state))
+    assert [seed["minutes"] for seed in ran(path, arms=["a"])["arms"]["a"]["seeds"]] == [5, 3]
+
+
+def test_costs_are_those_of_the_stages_an_arm_needs(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    ran(path)
+    state = json.loads((tmp_path / "made" / "pipeline.json").read_text())
+    for name, seconds in (("few", 60), ("other", 600), ("both", 30)):
+        state["stages"][name]["seconds"] = seconds
+    (tmp_path / "made" / "pipeline.json").write_text(json.dumps(state))
+    arms = ran(path)["arms"]
+    assert {key: arm["minutes"]["stages"] for key, arm in arms.items()} == {"a": 1, "e": 0, "f": 1.5}
+
+
+def test_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    plan = ladder(path, device="cpu", dry_run=True)
+    assert list(plan.numbers["stages"])[:5] == ["few", "other", "both", "detectors/a_0", "evaluations/a_0"]
+    assert len(plan.numbers["stages"]) == 3 + 12
+    assert {entry["then"] for entry in plan.numbers["stages"].values()} == {"run"}
+    assert not (tmp_path / "made").exists()
+    assert CALLS == []
+    ran(path)
+    plan = ladder(path, device="cpu", overrides=["both.images=hardlink"], dry_run=True)
+    again = [name for name, entry in plan.numbers["stages"].items() if entry["then"] == "run"]
+    assert again == ["both", "detectors/f_0", "evaluations/f_0", "detectors/f_2", "evaluations/f_2"]
+    assert "detectors/f_2: train-detector -> " in summary_as_text(plan)
+
+
+def test_workers_share_the_detectors_and_a_dead_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from garbage_synth.errors import GarbageSynthError
+
+    def pool(task: Any, items: Any, *, workers: int) -> Any:
+        asked.append(workers)
+        yield task(items[0])
+        raise GarbageSynthError("a worker process died")
+
+    asked: list[int] = []
+    monkeypatch.setattr(ladder_pairs, "map_unordered", pool)
+    summary = ladder(write_ladder(tmp_path, small_ladder(tmp_path)), workers=4, device="cpu", arms=["a", "e"])
+    assert asked == [4]
+    assert not summary.ok
+    assert list(summary.numbers["failed"]) == ["e_0", "a_2", "e_2"]
+    assert "fewer --workers" in summary.numbers["failed"]["e_0"]
+    assert summary.numbers["arms"]["a"]["ap_mean"] is not None
+    assert summary.numbers["arms"]["e"]["ap_mean"] is None
+
+
+def test_what_became_of_a_detector_is_said_at_once(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Listener(NullProgress):
+        def message(self, text: str) -> None:
+            said.append(text)
+
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    FAILING.add("detectors/a_2")
+    ladder(path, workers=1, device="cpu", arms=["a"], progress=Listener())
+    assert said[-1] == "arm a, seed 2: memory ran out"
+    assert said[-2].startswith("arm a, seed 0: AP 0.0")
+
+
+def test_a_folder_of_others_is_not_touched(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "thesis.txt").write_text("")
+    with pytest.raises(OutputExistsError, match=r"holds no pipeline\.json"):
+        ladder(path)
+
+
+def test_the_command_prints_the_table_and_exits_1_where_a_detector_failed(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    arguments = ["ladder", str(path), "--workers", "1", "--device", "cpu", "--arms", "a,e", "--set", "seeds=[0]"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert "| a | few | 2 |" in done.stdout
+    FAILING.add("detectors/a_0")
+    done = CliRunner().invoke(app, [*arguments, "--set", "detector.iterations=9", "--json"])
+    assert done.exit_code == 1
+    assert json.loads(done.stdout.splitlines()[-1])["numbers"]["failed"] == {"a_0": "memory ran out"}

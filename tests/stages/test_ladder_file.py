@@ -1,0 +1,137 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from garbage_synth.errors import ConfigError, InputError
+from garbage_synth.stages.ladder_file import load_ladder
+from tests.stages.ladders import DetectorConfig, install, small_ladder, write_ladder
+
+
+@pytest.fixture(autouse=True)
+def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch)
+
+
+def test_every_arm_and_seed_is_a_training_and_an_evaluation(tmp_path: Path) -> None:
+    document = small_ladder(tmp_path)
+    document["test"] |= {"map": {"can": "tin"}, "classes": ["tin"], "class_agnostic": True}
+    made = load_ladder(write_ladder(tmp_path, document))
+    assert [pair.name for pair in made.pairs] == ["a_0", "e_0", "f_0", "a_2", "e_2", "f_2"]
+    train, judge = made.pairs[3].train, made.pairs[3].evaluate
+    assert train.out == tmp_path / "made" / "detectors" / "a_2"
+    assert train.arguments == {
+        "dataset": tmp_path / "made" / "few",
+        "seed": 2,
+        "iterations": 5,
+        "config": DetectorConfig(learning_rate=0.5),
+    }
+    assert judge.out == tmp_path / "made" / "evaluations" / "a_2"
+    assert judge.arguments == {
+        "run": train.out,
+        "truth": tmp_path / "real",
+        "split": "test",
+        "class_map": {"can": "tin"},
+        "classes": ("tin",),
+        "class_agnostic": True,
+    }
+    assert [(arm.key, arm.name) for arm in made.arms] == [("a", "few"), ("e", "e"), ("f", "few and real")]
+
+
+def test_arms_know_the_stages_they_need_directly_or_not(tmp_path: Path) -> None:
+    document = small_ladder(tmp_path)
+    document["arms"]["g"] = {"train": "${stages.other.out}"}
+    made = load_ladder(write_ladder(tmp_path, document))
+    assert {arm.key: arm.needs for arm in made.arms} == {
+        "a": ("few",),
+        "e": (),
+        "f": ("few", "both"),
+        "g": ("few", "other"),
+    }
+    assert [step.name for step in made.stages] == ["few", "other", "both"]
+
+
+def test_some_arms_bring_only_the_stages_that_they_need(tmp_path: Path) -> None:
+    document = small_ladder(tmp_path)
+    document["stages"].append({"name": "far", "stage": "subset", "dataset": "${NOT_SET_ANYWHERE}", "count": 1})
+    document["arms"]["g"] = {"train": "${stages.far.out}"}
+    path = write_ladder(tmp_path, document)
+    made = load_ladder(path, only=["f", "a"])
+    assert [arm.key for arm in made.arms] == ["a", "f"]
+    assert [step.name for step in made.stages] == ["few", "both"]
+    assert load_ladder(path, only=["e"]).stages == ()
+    with pytest.raises(ConfigError, match="NOT_SET_ANYWHERE"):
+        load_ladder(path)
+
+
+def test_set_reaches_stages_the_detector_and_the_ladders_own_keys(tmp_path: Path) -> None:
+    document = small_ladder(tmp_path)
+    del document["detector"]
+    del document["seeds"]
+    path = write_ladder(tmp_path, document)
+    assert load_ladder(path).seeds == (0,)
+    overrides = ["few.count=3", "detector.iterations=7", "seeds=[4]", "test.split=train", "arms.a.train=drawn"]
+    made = load_ladder(path, tmp_path / "x", overrides)
+    assert made.stages[0].arguments["count"] == 3
+    (pair, *_), train = made.pairs, tmp_path / "drawn"
+    assert (pair.name, pair.train.arguments["iterations"], pair.train.arguments["dataset"]) == ("a_4", 7, train)
+    assert pair.evaluate.arguments["split"] == "train"
+    assert made.out == tmp_path / "x"
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "said"),
+    [
+        ({"arm": {}}, ConfigError, "unknown key 'arm'"),
+        ({"arms": {}}, ConfigError, "must hold `arms`"),
+        ({"arms": {"a": {"name": "x"}}}, ConfigError, "arm a must hold `train`"),
+        ({"arms": {"a": {"train": "real", "seed": 1}}}, ConfigError, "arm a must hold `train`"),
+        ({"arms": {"a_b": {"train": "real"}}}, ConfigError, "arm 'a_b' must be letters"),
+        ({"arms": {"a": {"train": "gone"}}}, InputError, "arm a: dataset .*gone does not exist"),
+        ({"arms": {"a": {"train": "${stages.fwe.out}"}}}, ConfigError, "arm a: .*did you mean few?"),
+        ({"test": {}}, ConfigError, "must hold `test` with `data`"),
+        (
+            {"test": {"data": "real", "spilt": "x"}},
+            ConfigError,
+            "unknown key 'spilt'; did you mean split?",
+        ),
+        ({"test": {"data": "gone"}}, InputError, "truth .*gone does not exist"),
+        ({"detector": {"iteration": 4}}, ConfigError, "unknown argument 'iteration' of train-detector; did you mean"),
+        ({"detector": {"seed": 4}}, ConfigError, "detector.seed is given by the ladder itself"),
+        ({"detector": {"out": "x"}}, ConfigError, "detector.out is given by the ladder itself"),
+        ({"detector": {"config": {"learning_rat": 4}}}, ConfigError, "did you mean learning_rate?"),
+        ({"detector": 4}, ConfigError, "detector is 4"),
+        ({"seeds": []}, ConfigError, "seeds is "),
+        ({"seeds": 3}, ConfigError, "seeds is 3"),
+        ({"seeds": [1, 1]}, ConfigError, "seeds is "),
+        ({"seeds": [True]}, ConfigError, "seeds is "),
+        ({"gap": {"from": "a"}}, ConfigError, "gap is "),
+        ({"gap": {"from": "a", "to": "z"}}, ConfigError, "gap is "),
+        ({"curve": {"x": "n", "arms": {"a": 3}}}, ConfigError, "curve is "),
+        ({"curve": {"x": "n", "arms": {"a": 3, "z": 4}}}, ConfigError, "curve is "),
+        ({"curve": {"x": "n", "arms": {"a": 0, "e": 4}}}, ConfigError, "curve is "),
+        ({"curve": {"y": "n", "arms": {"a": 3, "e": 4}}}, ConfigError, "curve is "),
+        ({"stages": [{"name": "gap", "stage": "subset"}]}, ConfigError, "may not be named 'gap'"),
+        ({"stages": [{"name": "x", "stage": "subset", "dataset": "real", "out": "detectors"}]}, ConfigError, "another"),
+    ],
+)
+def test_a_wrong_ladder_is_refused(tmp_path: Path, changes: Any, kind: type[Exception], said: str) -> None:
+    document = {**small_ladder(tmp_path), **changes}
+    if "stages" in changes or "arms" in changes:
+        document["gap"] = None
+        document["arms"] = changes.get("arms", {"a": {"train": "real"}})
+    with pytest.raises(kind, match=said.replace("?", r"\?")) as caught:
+        load_ladder(write_ladder(tmp_path, document))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_arm_or_name_is_refused(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    with pytest.raises(ConfigError, match="--arms 'x': no such arm; known are a, e, f"):
+        load_ladder(path, only=["a", "x"])
+    with pytest.raises(ConfigError, match="--arms"):
+        load_ladder(path, only=[])
+    with pytest.raises(ConfigError, match="no stage 'detecter'; did you mean detector"):
+        load_ladder(path, None, ["detecter.iterations=3"])
+    with pytest.raises(ConfigError, match=r"not of the form stage\.argument=value"):
+        load_ladder(path, None, ["few=3"])
