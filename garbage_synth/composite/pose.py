@@ -40,7 +40,13 @@ def draw_pose(config: CompositeConfig, facts: CropFacts, scale: float, rng: np.r
         feather_px=round(float(rng.uniform(*config.blend.feather_px)), 2),
         blend=_draw_blend(config.blend, facts.opacity, rng),
         deform=_draw_deform(config.deform, strength, facts, rng),
+        hue_deg=_draw_hue(light.hue_jitter_deg, rng),
     )
+
+
+def _draw_hue(jitter_deg: float, rng: np.random.Generator) -> float:
+    """The turn of one item's colours; nothing is drawn where there is none, so that such scenes stay as they were."""
+    return round(float(rng.uniform(-jitter_deg, jitter_deg)), 1) if jitter_deg else 0.0
 
 
 def _draw_blend(config: BlendConfig, opacity: float, rng: np.random.Generator) -> BlendMode:

@@ -19,6 +19,7 @@ MAX_LIGHTNESS_SHIFT = 16.0  # CIE L: enough to sit in the picture, too little to
 MAX_COLOUR_SHIFT = 10.0
 GAIN_LIMITS = (0.5, 1.6)
 FLAT_FIELD = 0.02  # a field that varies less within an item is one number
+_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 CONTACT_ASIDE = 0.8  # the rim is moved by so many of its sigmas away from the light: on the lit side it almost vanishes
 
 
@@ -38,6 +39,7 @@ def fit_light(patch: Patch, placement: Placement, facts: CropFacts, belt: BeltPi
     Images), as one factor per channel, so that its texture stays; then it follows the belt's light field. Highlights,
     what lies in the upper half between an item's mean and white, are compressed by look.specular_fade.
     """
+    own_rgb = cv2.transform(patch.rgb, _hue_turn(placement.hue_deg)) if placement.hue_deg else patch.rgb
     region = _cells_around(patch, belt.field_small.shape)
     belt_lab = cv2.mean(belt.lab_small[region])[:3]
     item_lab = facts.mean_lab
@@ -57,9 +59,9 @@ def fit_light(patch: Patch, placement: Placement, facts: CropFacts, belt: BeltPi
         levels, knee = np.arange(256, dtype=np.float64)[:, None], 255 * (1 + before) / 2
         levels = np.minimum(levels, knee) + (1 - look.specular_fade) * np.maximum(levels - knee, 0)
         table = np.clip(levels * gain[None, :], 0, 255)
-        rgb = cv2.LUT(patch.rgb, np.rint(table).astype(np.uint8).reshape(256, 1, 3))
+        rgb = cv2.LUT(own_rgb, np.rint(table).astype(np.uint8).reshape(256, 1, 3))
     else:
-        rgb = cv2.transform(patch.rgb, np.diag(gain))
+        rgb = cv2.transform(own_rgb, np.diag(gain))
     if not flat:
         scaled = cv2.resize(field, patch.alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
         steps = cv2.convertScaleAbs(scaled, alpha=128)
@@ -99,6 +101,14 @@ def cast_shadow(patch: Patch, placement: Placement, opacity: float, light: Light
     full_wh = (rest.shape[1] * CELL_PX, rest.shape[0] * CELL_PX)
     full = cv2.resize(rest, full_wh, interpolation=cv2.INTER_LINEAR)
     return Shadow(full.astype(np.uint8, copy=False), patch.x0 - pad * CELL_PX, patch.y0 - pad * CELL_PX)
+
+
+def _hue_turn(angle_deg: float) -> NDArray[np.float64]:
+    """The matrix that turns RGB about the axis of greys and keeps the luma of Rec. 601: a turn of I and Q in YIQ."""
+    turn = np.eye(3)
+    cosine, sine = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    turn[1:, 1:] = [[cosine, -sine], [sine, cosine]]
+    return np.asarray(np.linalg.inv(_YIQ) @ turn @ _YIQ)
 
 
 def _moved(cells: NDArray[Any], dx: float, dy: float) -> NDArray[Any]:

@@ -210,6 +210,11 @@ class LightConfig(StageConfig):
     exposure_jitter: Annotated[float, Field(ge=0.0, le=0.5)] = Field(
         default=0.06, description="Items are made lighter or darker by up to this part, each for itself."
     )
+    hue_jitter_deg: Annotated[float, Field(ge=0.0, le=180.0)] = Field(
+        default=0.0,
+        description="The colours of items are turned by up to this angle, each for itself (grey stays grey): for classes "
+        "whose prints and colours vary more than the crops do.",
+    )
 
 
 class BlendConfig(StageConfig):

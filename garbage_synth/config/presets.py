@@ -30,6 +30,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
             "follow_field": 0.0,
             "specular_fade": [0.0, 0.0],
             "exposure_jitter": 0.0,
+            "hue_jitter_deg": 0.0,
         },
         "blend": {"mode": "none"},
         "camera": {**_SHARP, "noise": [0.0, 0.0], "gain_jitter": 0.0, "white_balance_jitter": 0.0},

@@ -188,6 +188,19 @@ def test_exposure_is_a_factor() -> None:
     assert (image[60, 60] == (220, 44, 44)).all()
 
 
+@pytest.mark.parametrize("hue_deg", [-120.0, 40.0, 120.0])
+def test_a_turned_hue_keeps_lightness_and_greys(hue_deg: float) -> None:
+    stock = Stock({"can/green": box_rgba(40, 40, (100, 140, 110)), "can/grey": box_rgba(40, 40, (130, 130, 130))})
+    image = render(
+        scene(placed("can/green", (40, 60), hue_deg=hue_deg), placed("can/grey", (110, 60), hue_deg=hue_deg)),
+        stock.assets,
+    ).image_rgb
+    before, after = np.array([100, 140, 110]), image[60, 40].astype(int)
+    assert np.abs(after - before).max() > 15
+    assert abs(float((after - before) @ [0.299, 0.587, 0.114])) < 1.5
+    assert (np.abs(image[60, 110].astype(int) - 130) <= 1).all()
+
+
 @pytest.mark.parametrize(
     ("camera", "differs"),
     [
