@@ -7,11 +7,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from garbage_synth.report.draw import FAR_PX, FONT, fit, write_on_plate
+from garbage_synth.report.draw import FAR_PX, fit, write_on_plate
+from garbage_synth.report.plot import text_width, write_text
 
 __all__ = ["Mark", "draw_marks", "sheet"]
 
-_TITLE_PX, _GAP_PX, _DASH_PX = 22, 4, 7
+_TITLE_PX, _GAP_PX, _DASH_PX, _LETTERS = 22, 4, 7, 0.42
 _PALE, _WHITE = (230, 230, 230), (255, 255, 255)
 
 Colour = tuple[int, int, int]
@@ -90,6 +91,5 @@ def _padded(cell: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
 
 def _write(canvas: NDArray[np.uint8], text: str, x: int, colour: Colour) -> int:
     """Write in the title's row from x; where the text ends."""
-    text = text.encode("ascii", "replace").decode()  # OpenCV's fonts know no more
-    cv2.putText(canvas, text, (x, _TITLE_PX - 7), FONT, 0.42, colour, 1, cv2.LINE_AA)
-    return x + int(cv2.getTextSize(text, FONT, 0.42, 1)[0][0])
+    write_text(canvas, text, (x, _TITLE_PX - 7), colour, _LETTERS)
+    return x + text_width(text, _LETTERS)
