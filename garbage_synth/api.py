@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from garbage_synth.stages.belt import belt
     from garbage_synth.stages.check_labels import check_labels
     from garbage_synth.stages.composite import composite
+    from garbage_synth.stages.evaluate import evaluate
     from garbage_synth.stages.export import export
     from garbage_synth.stages.export_generator import export_generator
     from garbage_synth.stages.frames import frames
@@ -40,6 +41,7 @@ __all__ = [
     "belt",
     "check_labels",
     "composite",
+    "evaluate",
     "export",
     "export_generator",
     "frames",

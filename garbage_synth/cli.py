@@ -729,6 +729,63 @@ def belt(
     _execute(work, as_json=as_json)
 
 
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run folder of train-detector.")],
+    truth: Annotated[Path, typer.Argument(help="Labelled dataset, or one COCO file beside its pictures.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for numbers, curves and pictures; default: none.", show_default=False),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Split to score; default: the only one, else test, else val.", show_default=False),
+    ] = None,
+    class_agnostic: Annotated[
+        bool, typer.Option("--class-agnostic", help="All classes are one: is there an item, whatever it is?")
+    ] = False,
+    class_map: Annotated[
+        str | None,
+        typer.Option("--map", metavar="TRUTH=DETECTOR,...", help="Classes whose names differ.", show_default=False),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Score these classes of the truth alone.", show_default=False),
+    ] = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Score a detector of train-detector: a yardstick for datasets.
+
+    AP, AP50, AP75 as COCO has them, by class, size and visible fraction, the curve, the worst pictures. The detector is
+    small and there to compare datasets by; train what you deploy with a trainer of your own.
+    """
+
+    def work(progress: Progress) -> StageSummary:
+        from garbage_synth.stages.arguments import parse_names, parse_words
+        from garbage_synth.stages.evaluate import evaluate as stage
+
+        return stage(
+            run,
+            truth,
+            out,
+            split=split,
+            class_agnostic=class_agnostic,
+            class_map=None if class_map is None else parse_names(class_map, "--map"),
+            classes=None if classes is None else parse_words(classes),
+            device=device,
+            overwrite=overwrite,
+            resume=resume,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+    _execute(work, as_json=as_json, resumable=True)
+
+
 @app.command("check-labels")
 def check_labels(
     before: Annotated[Path, typer.Argument(help="Dataset with the labels and the pictures they were made for.")],

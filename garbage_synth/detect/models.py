@@ -13,6 +13,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.fcos import FCOS, FCOSHead
 from torchvision.models.detection.retinanet import RetinaNet, RetinaNetHead
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork
 
 from garbage_synth.config.detector import DetectorConfig
@@ -54,6 +55,20 @@ class SmallBody(nn.Module):
         return levels
 
 
+class _AsTheyAre(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision has no types
+    """Pictures come scaled and padded already: only their levels change, grey to 0.
+
+    (torchvision's own switch against resizing is heard in training alone.)
+    """
+
+    def __init__(self) -> None:
+        super().__init__(0, 0, image_mean=[0.5, 0.5, 0.5], image_std=[0.25, 0.25, 0.25])
+
+    def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor] | None]:
+        """Both, unchanged."""
+        return image, target
+
+
 @dataclass(frozen=True, slots=True)
 class _Kind:
     """first_label: the number of the first class in targets and results; 1 where 0 is the background."""
@@ -67,7 +82,9 @@ def build_detector(name: str, classes: int, config: DetectorConfig) -> nn.Module
 
     Raises InputError for an unknown name.
     """
-    return _kind(name).build(classes, config)
+    network = _kind(name).build(classes, config)
+    network.transform = _AsTheyAre()
+    return network
 
 
 def first_label(name: str) -> int:
@@ -95,12 +112,8 @@ def _stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
 
 
 def _common(config: DetectorConfig) -> dict[str, Any]:
-    """Pictures come scaled and padded already; grey is 0."""
     return {
-        "_skip_resize": True,
         "detections_per_img": config.detections_per_picture,
-        "image_mean": [0.5, 0.5, 0.5],
-        "image_std": [0.25, 0.25, 0.25],
         "nms_thresh": config.nms_iou,
         "score_thresh": config.score_min,
     }

@@ -117,9 +117,10 @@ class Samples(Dataset[Sample]):
         """Draw a picture into a window (x0, y0, x1, y1) of the canvas; its boxes there, whole and cut to the window."""
         image, boxes = self._scaled(index)
         zoom = float(np.exp(rng.uniform(*np.log(self._augment.scale))))
-        size = [max(1, round(side * zoom)) for side in image.shape[-2:]]
+        before = image.shape[-2:]
+        size = [max(1, round(side * zoom)) for side in before]
         image = functional.resize(image, size, antialias=True)
-        boxes = boxes * torch.tensor([size[1], size[0]] * 2) / torch.tensor([*_wh(self._scaled(index)[0])] * 2)
+        boxes = boxes * torch.tensor([size[1] / before[1], size[0] / before[0]] * 2)
         if rng.random() < self._augment.flip_horizontal:
             image, boxes = functional.horizontal_flip(image), _mirrored(boxes, size, functional.horizontal_flip)
         if rng.random() < self._augment.flip_vertical:
@@ -212,7 +213,3 @@ def _between(one: int, other: int, rng: np.random.Generator) -> int:
 def _mirrored(boxes: Tensor, size_hw: Sequence[int], flip: Callable[[Tensor], Tensor]) -> Tensor:
     known = tv_tensors.BoundingBoxes(boxes, format="XYXY", canvas_size=tuple(size_hw))
     return torch.Tensor(flip(known))
-
-
-def _wh(picture: Tensor) -> tuple[int, int]:
-    return picture.shape[-1], picture.shape[-2]

@@ -4,7 +4,7 @@ import re
 
 from garbage_synth.errors import InputError
 
-__all__ = ["parse_pair", "parse_words"]
+__all__ = ["parse_names", "parse_pair", "parse_words"]
 
 
 def parse_pair(text: str, name: str, form: str) -> tuple[int, int]:
@@ -22,3 +22,17 @@ def parse_pair(text: str, name: str, form: str) -> tuple[int, int]:
 def parse_words(text: str) -> tuple[str, ...]:
     """The words of a comma-separated list, blanks removed."""
     return tuple(word for word in (part.strip() for part in text.split(",")) if word)
+
+
+def parse_names(text: str, name: str) -> dict[str, str]:
+    """The pairs of "a=b,c=d", blanks removed.
+
+    Raises InputError naming the argument where a part is no pair or a name on the left stands twice.
+    """
+    pairs: dict[str, str] = {}
+    for part in parse_words(text):
+        left, equals, right = (word.strip() for word in part.partition("="))
+        if not (left and equals and right) or left in pairs:
+            raise InputError(f"{name} {text!r} is not of the form NAME=NAME,... with each left name once")
+        pairs[left] = right
+    return pairs

@@ -12,7 +12,7 @@ from garbage_synth.core.progress import NullProgress, Progress, StageSummary
 from garbage_synth.core.types import Dataset, Split
 from garbage_synth.detect.class_match import ClassMatch, all_as_one, match_classes
 from garbage_synth.detect.detections import Detections
-from garbage_synth.detect.detector import Detector, load_detector
+from garbage_synth.detect.detector import DETECTOR_FILE, Detector, load_detector
 from garbage_synth.detect.scores import Scores, score
 from garbage_synth.errors import InputError
 from garbage_synth.io.atomic import write_bytes, write_json
@@ -61,7 +61,7 @@ def evaluate(
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> StageSummary:
-    """Score the detector of a finished run of train-detector on a labelled dataset: a yardstick for what it was taught.
+    """Score the detector of a run folder of train-detector (or of its file) on a labelled dataset: a yardstick.
 
     truth: a dataset folder or one COCO file beside its pictures. split: which of its splits; None = the only one, else
     test, else val. Classes are matched by name; class_map: names of the truth -> names of the detector where they
@@ -111,7 +111,7 @@ def evaluate(
     output = None
     if out is not None:
         sources = {
-            "run": fingerprint([run]),
+            "detector": fingerprint([run / DETECTOR_FILE if run.is_dir() else run]),
             "truth": fingerprint([own.annotations, *(path for _, path in sorted(own.paths.items()))]),
         }
         output = open_output(

@@ -4,14 +4,14 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args
 
 from garbage_synth.config.base import StageConfig, load_config
 from garbage_synth.errors import ConfigError, InputError
-from garbage_synth.stages.arguments import parse_pair, parse_words
+from garbage_synth.stages.arguments import parse_names, parse_pair, parse_words
 from garbage_synth.stages.recipe_file import nearest, override, read_entries, read_recipe_file
 
 __all__ = [
@@ -31,13 +31,17 @@ _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command that a pipeline may name: which arguments are paths it reads, its settings' type, what it writes."""
+    """A command that a pipeline may name: which arguments are paths it reads, its settings' type, what it writes.
+
+    flags: those whose argument has another name, as pipelines may call it too.
+    """
 
     name: str
     inputs: tuple[str, ...]
     config: str | None = None
     writes_file: bool = False
     writes_nothing: bool = False
+    flags: Mapping[str, str] = field(default_factory=dict)
 
     def function(self) -> Callable[..., Any]:
         """The stage function."""
@@ -62,7 +66,12 @@ _COMMANDS = {
     command.name: command
     for command in (
         Command("segment", ("photos", "boxes"), "segment.SegmentConfig"),
-        Command("composite", ("crops", "backgrounds", "distractors"), "composite.CompositeConfig"),
+        Command(
+            "composite",
+            ("crops", "backgrounds", "distractors"),
+            "composite.CompositeConfig",
+            flags={"format": "formats"},
+        ),
         Command("train-gan", ("synthetic", "real"), "gan.GanConfig"),
         Command("train-detector", ("dataset", "weights"), "detector.DetectorConfig"),
         Command("refine", ("dataset", "generator"), "refine.RefineConfig"),
@@ -73,7 +82,7 @@ _COMMANDS = {
         Command("validate", ("dataset",), writes_nothing=True),
         Command("report", ("datasets",), writes_file=True),
         Command("frames", ("source",), "frames.FramesConfig"),
-        Command("evaluate", ("run", "truth")),
+        Command("evaluate", ("run", "truth"), flags={"map": "class_map"}),
     )
 }
 
@@ -150,8 +159,9 @@ def step_of(name: str, entry: Mapping[str, Any], base: Path, out: Path, before: 
             raise ConfigError(f"{where}: its output {target} is that of another stage")
     made = {step.name: step.out for step in before if step.out is not None}
     given = {str(key).replace("-", "_"): value for key, value in entry.items() if key not in _OWN_KEYS}
-    if command.name == "composite" and "format" in given:  # the flag's name
-        given["formats"] = given.pop("format")
+    for flag, argument in command.flags.items():
+        if flag in given:
+            given[argument] = given.pop(flag)
     accepted = {key: kind for key, kind in command.arguments().items() if key not in _GIVEN_BY_RUN}
     for key in given:
         if key not in accepted:
@@ -208,6 +218,8 @@ def _value(command: Command, key: str, value: Any, base: Path, where: str) -> An
         return _config(settings, value, base, where)
     if key in ("size", "items"):
         return _pair(value, key, "WxH" if key == "size" else "MIN..MAX", where)
+    if key == "class_map":
+        return _names(value, where)
     if key in ("classes", "formats"):
         words = parse_words(value) if isinstance(value, str) else value
         if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
@@ -246,6 +258,15 @@ def _pair(value: Any, key: str, form: str, where: str) -> tuple[int, int]:
         return value[0], value[1]
     try:
         return parse_pair(str(value), key, form)
+    except InputError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _names(value: Any, where: str) -> dict[str, str]:
+    if isinstance(value, dict):
+        return {str(name): str(other) for name, other in value.items()}
+    try:
+        return parse_names(str(value), "class_map")
     except InputError as error:
         raise ConfigError(f"{where}: {error}") from error
 

@@ -1,6 +1,8 @@
 """`train-detector`: a small detector on a dataset, as a yardstick of what the dataset is worth."""
 
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,16 +23,17 @@ from garbage_synth.compute.device import (
 from garbage_synth.config.base import dump_config
 from garbage_synth.config.detector import DetectorConfig
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
-from garbage_synth.core.types import Annotation, Dataset
+from garbage_synth.core.types import Annotation, Dataset, Split
 from garbage_synth.detect.detector import take_weights
 from garbage_synth.detect.models import build_detector
 from garbage_synth.detect.samples import GREY, LabelledPicture, Sample, Samples, canvas_hw
 from garbage_synth.detect.training import DetectorPlan, train_detector_network
 from garbage_synth.errors import InputError
 from garbage_synth.io.atomic import write_bytes, write_text
-from garbage_synth.io.dataset import SplitFiles, read_dataset, split_files
+from garbage_synth.io.dataset import read_dataset, split_files
 from garbage_synth.io.images import encode_jpeg, read_rgb
 from garbage_synth.io.output import fingerprint, open_output
+from garbage_synth.io.pictures import locate_pictures
 from garbage_synth.io.records import append_record, keep_records
 from garbage_synth.report.draw import class_colour
 
@@ -93,7 +96,9 @@ def train_detector(
     known = read_dataset(dataset)
     split = _split(dataset, known, split)
     files = split_files(dataset)[split]
-    pictures = _labelled(known, split, files)
+    known = replace(known, splits={split: known.splits[split]})
+    paths = locate_pictures(dataset, known)
+    pictures = _labelled(known.splits[split], tuple(known.categories), {key: path for (_, key), path in paths.items()})
     items = sum(len(picture.classes) for picture in pictures)
     if not items:
         raise InputError(f"{files.annotations} has no boxes to learn from; give a dataset with labels")
@@ -109,7 +114,7 @@ def train_detector(
         "config": {key: value for key, value in config.model_dump(mode="json").items() if key not in _WITHOUT_EFFECT},
         "iterations": total,
         "model": model,
-        "pictures": fingerprint([files.locate(record.file_name) for record in records]),
+        "pictures": fingerprint(list(paths.values())),
         "precision": precision,
         "seed": seed,
         "split": split,
@@ -195,23 +200,19 @@ def _split(dataset: Path, known: Dataset, split: str | None) -> str:
     return split
 
 
-def _labelled(known: Dataset, split: str, files: SplitFiles) -> list[LabelledPicture]:
-    """The pictures of a split in the order of their ids. Raises InputError where one is missing."""
-    positions = {category: position for position, category in enumerate(known.categories)}
+def _labelled(split: Split, categories: Sequence[int], paths: Mapping[int, Path]) -> list[LabelledPicture]:
+    """The pictures of a split in the order of their ids."""
     boxes: dict[int, list[Annotation]] = {}
-    for annotation in known.splits[split].annotations:
+    for annotation in split.annotations:
         if not annotation.iscrowd and min(annotation.bbox_xywh[2:]) > 0:
             boxes.setdefault(annotation.image_id, []).append(annotation)
     pictures = []
-    for record in known.splits[split].images:
-        path = files.locate(record.file_name)
-        if not path.is_file():
-            raise InputError(f"{files.annotations} names {record.file_name}, but {path} is missing")
+    for record in split.images:
         own = boxes.get(record.id, [])
         corners = np.array([annotation.bbox_xywh for annotation in own], np.float64).reshape(-1, 4)
         corners[:, 2:] += corners[:, :2]
-        classes = np.array([positions[annotation.category_id] for annotation in own], np.int64)
-        pictures.append(LabelledPicture(partial(read_rgb, path), corners, classes))
+        classes = np.array([categories.index(annotation.category_id) for annotation in own], np.int64)
+        pictures.append(LabelledPicture(partial(read_rgb, paths[record.id]), corners, classes))
     return pictures
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from garbage_synth import api
 from garbage_synth.config.frames import FramesConfig
-from garbage_synth.stages.arguments import parse_pair, parse_words
+from garbage_synth.stages.arguments import parse_names, parse_pair, parse_words
 
 
 def test_every_public_name_is_there_and_callable() -> None:
@@ -31,3 +31,10 @@ def test_pairs_and_words() -> None:
     assert parse_pair("5", "items", "MIN..MAX") == (5, 5)
     assert parse_words(" coco, yolo,") == ("coco", "yolo")
     assert parse_words("") == ()
+
+
+def test_names_of_others() -> None:
+    assert parse_names(" a = b, c d=b", "--map") == {"a": "b", "c d": "b"}
+    for text in ("a", "a=", "=b", "a=b,a=c"):
+        with pytest.raises(api.GarbageSynthError, match="--map .* is not of the form NAME=NAME"):
+            parse_names(text, "--map")

@@ -77,6 +77,7 @@ COMMANDS = {
     "check-labels": ("b a --fail-below 0.9 --report r.json --sheet s.jpg --workers 2 --overwrite", False),
     "report": ("d e --out o.html --pictures 3", False),
     "frames": ("v.mp4 --out o --every 2.5 --median p.jpg", True),
+    "evaluate": ("r t --out o --split test --class-agnostic --map a=b --classes a,b --device cpu", True),
     "belt": ("b c.jpg --mm-per-px 0.5 --travel-deg 90 --overlay o", True),
     "run": ("p.yaml --out o --workers 3 --set a.b=1", False),
     "ladder": ("l.yaml --out o --arms a,b --workers 3 --device cpu --set seeds=[0]", False),
@@ -96,7 +97,7 @@ def test_every_command_calls_its_function_as_it_is_declared(command: str, stage:
     ((positional, keywords),) = calls
     bound = inspect.signature(real).bind(*positional, **keywords).arguments
     given = {flag.removeprefix("--").replace("-", "_") for flag in arguments if flag.startswith("--")}
-    renamed = {"format": "formats"} if command == "composite" else {"set": "overrides"}
+    renamed = {"format": "formats"} if command == "composite" else {"set": "overrides", "map": "class_map"}
     assert {renamed.get(flag, flag) for flag in given} <= set(bound)
     assert all(bound[name] is True for name in ("overwrite", "dry_run") if writes)
     unused = set(inspect.signature(real).parameters) - set(bound)

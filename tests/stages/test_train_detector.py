@@ -1,0 +1,111 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from garbage_synth.config.detector import DetectorConfig
+from garbage_synth.errors import InputError
+from garbage_synth.io.images import read_rgb
+from garbage_synth.stages.evaluate import evaluate
+from garbage_synth.stages.train_detector import train_detector
+from tests.makers import drawn_dataset, write_tree
+
+SMALL = DetectorConfig(image_px=64, batch=2, log_every=1, checkpoint_every=1)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tree(
+        tmp_path_factory.mktemp("data") / "d", drawn_dataset({"train": [(96, 64)] * 4, "val": [(96, 64)] * 2})
+    )
+
+
+def test_a_run_leaves_what_evaluate_takes(dataset: Path, tmp_path: Path) -> None:
+    summary = train_detector(dataset, tmp_path / "run", iterations=3, config=SMALL)
+
+    assert summary.numbers["images"] == 4
+    assert summary.numbers["iterations"] == 3
+    assert summary.numbers["sample_px"] == "64x32"
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "checkpoint.pt",
+        "config.yaml",
+        "detector.safetensors",
+        "garbage-synth.json",
+        "stats.jsonl",
+        "training_samples.jpg",
+    }
+    assert read_rgb(tmp_path / "run" / "training_samples.jpg").shape == (3 * 32, 4 * 64, 3)
+    lines = (tmp_path / "run" / "stats.jsonl").read_text().splitlines()
+    assert [json.loads(line)["iteration"] for line in lines] == [1, 2, 3]
+    scores = evaluate(tmp_path / "run", dataset, split="val")
+    assert scores.numbers["ap"] is not None
+
+
+def test_epochs_are_counted_in_pictures_and_iterations_are_the_same_for_all(dataset: Path, tmp_path: Path) -> None:
+    def iterations(**length: int) -> int:
+        return int(train_detector(dataset, tmp_path / "x", config=SMALL, dry_run=True, **length).numbers["iterations"])
+
+    assert iterations(epochs=3) == 6
+    assert iterations(iterations=7) == 7
+    assert iterations() == 80
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_finished_run_is_found_finished_and_other_settings_are_refused(dataset: Path, tmp_path: Path) -> None:
+    first = train_detector(dataset, tmp_path / "run", iterations=2, config=SMALL)
+    again = train_detector(dataset, tmp_path / "run", iterations=2, config=SMALL, resume=True)
+    assert again.numbers == json.loads(json.dumps(dict(first.numbers)))
+
+    with pytest.raises(InputError, match="was begun with seed = 0, now it is 1"):
+        train_detector(dataset, tmp_path / "run", iterations=2, config=SMALL, seed=1, resume=True)
+
+
+def test_the_seed_decides_the_weights(dataset: Path, tmp_path: Path) -> None:
+    def weights(name: str, seed: int) -> bytes:
+        train_detector(dataset, tmp_path / name, iterations=1, config=SMALL, seed=seed)
+        return (tmp_path / name / "detector.safetensors").read_bytes()
+
+    assert weights("a", 1) == weights("b", 1) != weights("c", 2)
+
+
+def test_a_run_goes_on_from_another_ones_weights(dataset: Path, tmp_path: Path) -> None:
+    train_detector(dataset, tmp_path / "a", iterations=2, config=SMALL)
+    train_detector(dataset, tmp_path / "b", iterations=2, config=SMALL, weights=tmp_path / "a" / "detector.safetensors")
+
+    assert json.loads((tmp_path / "b" / "garbage-synth.json").read_text())["identity"]["weights"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": "yolo"}, "--model 'yolo' is unknown; give fcos-small"),
+        ({"epochs": 1, "iterations": 1}, "contradict"),
+        ({"iterations": 0}, "--iterations 0 must be at least 1"),
+        ({"split": "test"}, "has no split 'test'; it has train, val"),
+    ],
+)
+def test_wrong_values_are_refused_before_anything_is_written(
+    dataset: Path, tmp_path: Path, arguments: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        train_detector(dataset, tmp_path / "run", config=SMALL, **arguments)  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_picture_and_a_dataset_without_boxes_are_refused(tmp_path: Path) -> None:
+    data = write_tree(tmp_path / "d", drawn_dataset({"train": [(96, 64)] * 2, "val": [(96, 64)]}))
+    with pytest.raises(InputError, match="has no boxes to learn from"):
+        train_detector(data, tmp_path / "run", split="val", config=SMALL)
+    (data / "images" / "train" / "train_0001.jpg").unlink()
+    with pytest.raises(InputError, match=r"train_0001\.jpg does not exist"):
+        train_detector(data, tmp_path / "run", config=SMALL)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    data = write_tree(tmp_path / "d", drawn_dataset({"train": [(96, 64)] * 3}))
+    (data / "images" / "train" / "train_0002.jpg").write_bytes(b"no picture")
+
+    with pytest.raises(InputError, match=r"train_0002\.jpg"):
+        train_detector(data, tmp_path / "run", iterations=4, config=SMALL)
+    assert not (tmp_path / "run").exists()
