@@ -38,9 +38,9 @@ class Placement:
     center_xy_px: where the middle of the crop's picture comes to lie, frame pixels. scale: frame pixels per crop pixel.
     The crop is bent out of shape (deform, None = rigid), mirrored left to right (flipped), shortened to `squash` along
     the direction squash_deg of its own picture, and turned by angle_deg clockwise as seen. height_px: how high it
-    stands, for its shadow. exposure: factor on its brightness; hue_deg: turn of its colours. blend, feather_px: how its edge is drawn, and the sigma
-    of a soft one. labelled: False for an item that is hidden and stays in the picture without an annotation, and for
-    distractors.
+    stands, for its shadow. exposure: factor on its brightness; hue_deg: turn of its colours. blend, feather_px: how its
+    edge is drawn, and the sigma of a soft one. labelled: False for an item that is hidden and stays in the picture
+    without an annotation, and for distractors.
     """
 
     crop_id: str

@@ -212,8 +212,8 @@ class LightConfig(StageConfig):
     )
     hue_jitter_deg: Annotated[float, Field(ge=0.0, le=180.0)] = Field(
         default=0.0,
-        description="The colours of items are turned by up to this angle, each for itself (grey stays grey): for classes "
-        "whose prints and colours vary more than the crops do.",
+        description="The colours of items are turned by up to this angle, each for itself (grey stays grey): for "
+        "classes whose prints and colours vary more than the crops do.",
     )
 
 

@@ -135,3 +135,33 @@ def test_an_unknown_arm_or_name_is_refused(tmp_path: Path) -> None:
         load_ladder(path, None, ["detecter.iterations=3"])
     with pytest.raises(ConfigError, match=r"not of the form stage\.argument=value"):
         load_ladder(path, None, ["few=3"])
+
+
+@pytest.mark.parametrize("name", ["sample_line", "construction_belt"])
+def test_the_shipped_ladders_are_right(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their names and values, with the folders that they read made up."""
+    monkeypatch.undo()
+    text = (Path(__file__).parents[2] / "benchmarks" / "ladders" / f"{name}.yaml").read_text(encoding="utf-8")
+    folders = ("sample_data/photos", "sample_data/belts", "sample_data/real/images/train", "frames")
+    real = ("belts", "images/train", "annotations")
+    for folder in (*folders, *(f"data/construction_belt/{part}" for part in real), "benchmarks/ladders"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "data/construction_belt/annotations/instances_train.json").write_text("{}")
+    path = tmp_path / "benchmarks" / "ladders" / "x.yaml"
+    path.write_text(text)
+    monkeypatch.setenv("GARBAGE_SYNTH_REAL_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("GARBAGE_SYNTH_EXTRA_FRAMES", str(tmp_path / "frames"))
+    made = load_ladder(path)
+    assert [arm.key for arm in made.arms][:6] == list("abcdef")
+    needs = {arm.key: arm.needs for arm in made.arms}
+    assert needs["a"] == ("crops", "naive")
+    assert needs["c"] == ("crops", "composite", "gan-paper", "refined-paper")
+    assert needs["f"] == ("crops", "composite", "gan", "refined", "real", "refined-and-real")
+    assert made.gap == ("a", "e")
+    assert made.out == tmp_path / "runs" / "ladders" / name
+    settings = {step.name: step.arguments for step in made.stages}
+    assert settings["naive"]["config"].preset == "naive"
+    assert settings["gan-paper"]["config"].preset == "paper"
+    assert (settings["refined-paper"]["on_drift"], settings["refined"]["on_drift"]) == ("keep", "adjust")
+    same = ("count", "items", "size", "val_fraction")
+    assert [settings["naive"].get(key) for key in same] == [settings["composite"].get(key) for key in same]
