@@ -14,7 +14,11 @@ class RefineConfig(StageConfig):
     jpeg_quality: int = Field(95, ge=1, le=100, description="quality of rewritten JPEG pictures; PNG stays PNG")
     decode_threads: int = Field(2, ge=1, le=64, description="threads that read pictures ahead of the generator")
     encode_threads: int | None = Field(
-        None, ge=1, le=1024, description="threads that check labels and write pictures; null = one per core"
+        None,
+        ge=1,
+        le=1024,
+        description="threads that check labels and write pictures; null = one per core, "
+        "as far as the memory holds their label checks",
     )
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads that compute; null = one per core; 1 is best for small networks"
@@ -24,8 +28,8 @@ class RefineConfig(StageConfig):
         gt=0,
         allow_inf_nan=False,
         description=(
-            "memory that one picture may take in the generator, GB; larger ones are computed in bands of rows; "
-            "null = whole frames take up to a quarter of the machine's"
+            "memory that one picture may take in the generator, on a CPU together with the label checks beside it, GB; "
+            "larger pictures are computed in bands of rows; null = whole frames take up to a quarter of the machine's"
         ),
     )
     check: bool = Field(

@@ -130,15 +130,16 @@ def refuse_oversize(
     plan: MemoryPlan,
     limit_bytes: int | None,
     scaled_to_wh: tuple[int, int] | None = None,
+    check_bytes: int = 0,
 ) -> None:
     """Raise InputError naming what would do, where the picture takes more than `limit_bytes`; None = none is known.
 
-    scaled_to_wh: see `MemoryPlan.peak_bytes`.
+    scaled_to_wh: see `MemoryPlan.peak_bytes`. check_bytes: what a label check takes of the same memory.
     """
-    needed = plan.peak_bytes(size_wh, scaled_to_wh)
+    needed = plan.peak_bytes(size_wh, scaled_to_wh) + check_bytes
     if limit_bytes is None or needed <= limit_bytes:
         return
-    least = _gigabytes_up(plan.in_bands().peak_bytes(size_wh, scaled_to_wh))
+    least = _gigabytes_up(plan.in_bands().peak_bytes(size_wh, scaled_to_wh) + check_bytes)
     if least * 2**30 <= limit_bytes:
         remedy = f"give --max-memory, {least:g} at least, to compute it in bands"
     else:
@@ -148,8 +149,9 @@ def refuse_oversize(
             f"or choose {other}another device or a generator trained with --resize"
         )
     width, height = scaled_to_wh or size_wh
+    where = "the generator and the label check" if check_bytes else "the generator"
     raise InputError(
-        f"picture {name} of {width}x{height} pixels takes about {needed / 2**30:.2g} GB in the generator, "
+        f"picture {name} of {width}x{height} pixels takes about {needed / 2**30:.2g} GB in {where}, "
         f"{limit_bytes / 2**30:.2g} GB may be taken; {remedy}"
     )
 

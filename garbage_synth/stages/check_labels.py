@@ -26,6 +26,7 @@ __all__ = ["check_labels"]
 
 STATUSES = ("accepted", "adjusted", "dropped")
 SHEET_PICTURES = 12
+SHOWN = 3  # names in a warning
 PICTURES_PER_WORKER = 4  # fewer are checked sooner than a process starts
 
 
@@ -39,6 +40,15 @@ class _Picture:
     before: Path
     after: Path
     annotations: tuple[Annotation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What there is to check, the pictures (split, file name) that are not there after, and how many crowd regions."""
+
+    pictures: tuple[_Picture, ...]
+    left_out: tuple[tuple[str, str], ...]
+    crowds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +99,14 @@ def check_labels(
     """Check each label of `before` in the picture of the same name in `after`, which is what a generator made of it.
 
     before: a dataset. after: a dataset of the same file names, or a folder of them; its own labels are not looked at.
+    Pictures that it lacks, as after `refine --drop-rejected`, are counted as left_out and named, and their labels count
+    nowhere.
     fail_below: the summary is not ok (exit 1) where the part of labels that hold as they are (numbers["hold"], 0..1) is
     smaller. report: JSON file with the verdict on each item, with box and mask where they have to move. sheet: JPEG of
     the worst pictures, before and after. workers: None = one per core; never changes the outcome. Crowd regions are not
     checked. A picture that cannot be decoded counts as failed, and the summary is not ok. Neither dataset is changed.
 
-    Raises InputError where a picture is missing in `after` or has another size, before any is checked, and
+    Raises InputError where `after` holds none of the pictures or one of another size, before any is checked, and
     OutputExistsError where report or sheet exist and overwrite is not given.
     """
     progress = progress or NullProgress()
@@ -109,7 +121,8 @@ def check_labels(
     for out in (report, sheet):
         if out is not None:
             _refuse_loss(out, (before, after), overwrite)
-    pictures, crowds = _pictures(before, after)
+    task = _task(before, after)
+    pictures = task.pictures
     check = LabelCheck(config)
     progress.start("checking labels", len(pictures))
     reports: list[_Report] = []
@@ -119,16 +132,19 @@ def check_labels(
         reports.append(own)
         progress.advance()
     reports.sort(key=lambda own: own.index)
-    numbers = _numbers(reports)
+    numbers = _numbers(reports, len(task.left_out))
     reasons = tuple(own.document["reason"] for own in reports if own.document["status"] == "failed")
-    warnings = (*_warnings(numbers, crowds), *reasons)
+    warnings = (*_warnings(numbers, task, after), *reasons)
     for warning in warnings:
         progress.message(f"warning: {warning}")
     if report is not None:
-        pages = [own.document for own in reports]
-        write_json(
-            report, {"config": config.model_dump(mode="json"), "numbers": numbers, "pictures": pages}, compact=True
-        )
+        document = {
+            "config": config.model_dump(mode="json"),
+            "left_out": [{"file_name": name, "split": split} for split, name in task.left_out],
+            "numbers": numbers,
+            "pictures": [own.document for own in reports],
+        }
+        write_json(report, document, compact=True)
     if sheet is not None:
         _write_sheet(sheet, pictures, reports, check)
     held = numbers["labels"]["accepted"], sum(numbers["labels"].values())
@@ -136,13 +152,14 @@ def check_labels(
     return StageSummary("check-labels", report, numbers, warnings, open_file=sheet, ok=ok)
 
 
-def _pictures(before: Path, after: Path) -> tuple[list[_Picture], int]:
-    """(all pictures, number of crowd regions), every file seen to be there and of the same size."""
+def _task(before: Path, after: Path) -> _Task:
+    """All pictures, every file before seen to be there, and those after to be of the same size."""
     dataset = read_dataset(before)
     if not after.is_dir():
         raise InputError(f"{after}: no such folder; expected the rewritten pictures of {before}")
     files = split_files(before)
     found: list[_Picture] = []
+    left_out: list[tuple[str, str]] = []
     crowds = 0
     for name, split in dataset.splits.items():
         rewritten = _folders(after, name, files[name])
@@ -154,6 +171,9 @@ def _pictures(before: Path, after: Path) -> tuple[list[_Picture], int]:
                 own[annotation.image_id].append(annotation)
         for record in split.images:
             pair = files[name].locate(record.file_name), rewritten.locate(record.file_name)
+            if not pair[1].is_file():
+                left_out.append((name, record.file_name))
+                continue
             sizes = [image_size(path) for path in pair]
             if sizes[0] != sizes[1]:
                 raise InputError(f"picture {pair[1]} is {_size(sizes[1])} pixels, {pair[0]} is {_size(sizes[0])}")
@@ -163,14 +183,16 @@ def _pictures(before: Path, after: Path) -> tuple[list[_Picture], int]:
                     f"{record.width}x{record.height}; garbage-synth validate lists all defects"
                 )
             found.append(_Picture(len(found), name, record.file_name, *pair, tuple(own[record.id])))
-    if not found:
+    if not found and not left_out:
         raise InputError(f"dataset {before} lists no picture")
+    if not found:
+        raise InputError(f"{after} holds none of the pictures of {before}")
     owners: dict[Path, _Picture] = {}
     for picture in found:
         other = owners.setdefault(picture.after, picture)
         if other is not picture:
             raise InputError(f"{other.before} and {picture.before} would both be compared with {picture.after}")
-    return found, crowds
+    return _Task(tuple(found), tuple(left_out), crowds)
 
 
 def _folders(root: Path, split: str, files: SplitFiles) -> SplitFiles:
@@ -188,12 +210,13 @@ def _verdict(
     return labels, check(before_rgb, after_rgb, labels)
 
 
-def _numbers(reports: Sequence[_Report]) -> dict[str, Any]:
+def _numbers(reports: Sequence[_Report], left_out: int) -> dict[str, Any]:
     items = [item for own in reports for item in own.document["items"]]
     status = Counter(item["status"] for item in items)
     shifts = [item["shift_px"] for item in items if item["status"] != "dropped"]
     return {
         "pictures": len(reports),
+        "left_out": left_out,
         "pictures_failed": sum(own.document["status"] == "failed" for own in reports),
         "pictures_rejected": sum(own.document["status"] == "rejected" for own in reports),
         "labels": {name: status[name] for name in STATUSES},
@@ -207,16 +230,23 @@ def _numbers(reports: Sequence[_Report]) -> dict[str, Any]:
     }
 
 
-def _warnings(numbers: dict[str, Any], crowds: int) -> tuple[str, ...]:
+def _warnings(numbers: dict[str, Any], task: _Task, after: Path) -> tuple[str, ...]:
     warnings = []
+    if task.left_out:
+        names = ", ".join("/".join(own) for own in task.left_out[:SHOWN])
+        more = ", ..." if len(task.left_out) > SHOWN else ""
+        total = len(task.left_out) + len(task.pictures)
+        warnings.append(
+            f"{len(task.left_out)} of {total} pictures are not in {after} and were not checked: {names}{more}"
+        )
     if numbers["pictures_rejected"]:
         warnings.append(
             f"{numbers['pictures_rejected']} of {numbers['pictures']} pictures lost too many of their items"
         )
     if not sum(numbers["labels"].values()):
         warnings.append("there is no label to check")
-    if crowds:
-        warnings.append(f"{crowds} crowd regions were not checked")
+    if task.crowds:
+        warnings.append(f"{task.crowds} crowd regions were not checked")
     return tuple(warnings)
 
 

@@ -1,6 +1,7 @@
 """`refine`: every picture of a dataset through a trained generator, at its own size, with labels that are checked."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -123,13 +124,21 @@ def refine(
     for warning in warnings:
         progress.message(f"warning: {warning}")
     allowed = None if config.max_memory_gb is None else int(config.max_memory_gb * 2**30)
-    plan = MemoryPlan(card.base_channels, half, whole_frame_bytes(chosen) if allowed is None else allowed)
+    check_bytes = CHECK_BYTES_PER_PX * max(math.prod(picture.size_wh) for picture in pictures) if config.check else 0
+    # a label check runs beside the generator; what is allowed is theirs together where they share a memory
+    shared_bytes = check_bytes if allowed is not None and chosen.type == "cpu" else 0
+    whole = whole_frame_bytes(chosen) if allowed is None else max(0, allowed - shared_bytes)
+    plan = MemoryPlan(card.base_channels, half, whole)
     sizes_wh = [_computed_wh(picture, card.resize_short_px) for picture in pictures]
     largest, computed_wh = max(
         zip(pictures, sizes_wh, strict=True), key=lambda pair: plan.peak_bytes(pair[1], pair[0].size_wh)
     )
     limit = free_bytes(chosen) if allowed is None else allowed
-    refuse_oversize(str(largest.source), computed_wh, plan, limit, largest.size_wh)
+    refuse_oversize(str(largest.source), computed_wh, plan, limit, largest.size_wh, shared_bytes)
+    left = None
+    if allowed is not None and chosen.type == "cpu":
+        left = allowed - plan.peak_bytes(computed_wh, largest.size_wh)
+    write_threads = config.encode_threads or _check_threads(check_bytes, left)
     in_bands = sum(plan.band_rows(size_wh) is not None for size_wh in sizes_wh)
 
     output = open_output(
@@ -193,7 +202,7 @@ def refine(
                 f"{in_bands} of {len(pictures)} pictures are computed in bands of rows: whole they would take more "
                 f"than {(plan.whole_frame_bytes or 0) / 2**30:.2g} GB"
             )
-        speed = _rewrite(todo, translator, finish, config, progress)
+        speed = _rewrite(todo, translator, finish, config.decode_threads, write_threads, progress)
 
     outcome = join_labels(dataset, loaded, out, pictures, cast(OnDrift, on_drift), drop_rejected)
     images = sum(outcome.numbers["images"].values())
@@ -274,16 +283,22 @@ def _computed_wh(picture: Picture, short_px: int | None) -> tuple[int, int]:
     return picture.size_wh if short_px is None else short_side_wh(picture.size_wh, short_px)
 
 
-def _write_threads(pictures: Sequence[Picture]) -> int:
-    """One per core, as far as the checks of the largest picture fit into a quarter of the free memory together."""
-    largest = max((picture.size_wh[0] * picture.size_wh[1] for picture in pictures), default=1)
-    free = free_bytes(choose_device("cpu"))
-    fitting = available_workers() if free is None else free // 4 // (CHECK_BYTES_PER_PX * largest)
+def _check_threads(check_bytes: int, left_bytes: int | None) -> int:
+    """One per core, as far as checks of check_bytes each fit into what is left; None = a quarter of the free memory."""
+    if left_bytes is None:
+        free = free_bytes(choose_device("cpu"))
+        left_bytes = None if free is None else free // 4
+    fitting = available_workers() if left_bytes is None or not check_bytes else left_bytes // check_bytes
     return max(1, min(available_workers(), fitting))
 
 
 def _rewrite(
-    pictures: Sequence[Picture], translator: Translator, finish: FinishPicture, config: RefineConfig, progress: Progress
+    pictures: Sequence[Picture],
+    translator: Translator,
+    finish: FinishPicture,
+    read_threads: int,
+    write_threads: int,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Rewrites the pictures; returns pictures per second and the seconds that each step took, which overlap."""
     spent = {"generator": 0.0}
@@ -309,8 +324,8 @@ def _rewrite(
         read=read_picture,
         work=work,
         write=write,
-        read_threads=config.decode_threads,
-        write_threads=config.encode_threads or _write_threads(pictures),
+        read_threads=read_threads,
+        write_threads=write_threads,
     )
     try:
         for _ in done:

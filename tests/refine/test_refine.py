@@ -180,6 +180,14 @@ def test_resume_with_another_generator_dataset_or_setting_is_refused(
         call(tree, generator, tree / "out")
 
 
+def test_output_in_the_picture_folder_of_a_bare_coco_file_is_refused(
+    tree: Path, generator: Path, tmp_path: Path
+) -> None:
+    pictures = tree / "images" / "val"
+    with pytest.raises(InputError, match=f"lies inside the input {pictures}"):
+        call(tree / "annotations" / "instances_val.json", generator, pictures / "out")
+
+
 def test_run_folder_means_the_best_averaged_generator(tree: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     for seed, variant in enumerate(("", "ema", "best_ema")):
@@ -228,7 +236,8 @@ def test_memory_counts_the_picture_that_a_change_is_scaled_up_to(
     asked = []
     monkeypatch.setattr(module, "refuse_oversize", lambda *arguments: asked.append(arguments))
     call(tree, make_generator(tmp_path / "small.safetensors", resize=24), tmp_path / "out", dry_run=True)
-    ((name, computed_wh, _, _, own_wh),) = asked
+    ((name, computed_wh, _, _, own_wh, check_bytes),) = asked
+    assert check_bytes == 0
     assert Path(name).name == "train_0003.jpg"  # the longest: 24x60 pixels are computed
     assert (computed_wh, own_wh) == ((24, 60), (20, 50))
 
@@ -257,6 +266,25 @@ def test_picture_that_does_not_fit_the_memory_is_refused_before_anything_is_writ
     with pytest.raises(InputError, match="GB may be taken"):
         call(tree, generator, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_label_check_counts_in_the_memory_that_was_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "available_workers", lambda: 16)
+    monkeypatch.setattr(module, "free_bytes", lambda _: 40 * 100)
+    assert module._check_threads(100, None) == 10  # a quarter of what is free
+    assert module._check_threads(100, 750) == 7
+    assert module._check_threads(100, 99) == 1
+    assert module._check_threads(100, 9999) == 16
+    monkeypatch.setattr(module, "free_bytes", lambda _: None)
+    assert module._check_threads(100, None) == 16
+
+
+def test_picture_that_fits_but_for_its_label_check_is_refused(tree: Path, generator: Path, tmp_path: Path) -> None:
+    needed = peak_bytes((48, 36), base_channels=4, half=False)
+    config = RefineConfig(max_memory_gb=(needed + 50_000) / 2**30)  # the check of a picture takes 200,000
+    assert call(tree, generator, tmp_path / "out", config=config, dry_run=True).numbers["in_bands"] == 0
+    with pytest.raises(InputError, match="in the generator and the label check"):
+        refine(tree, generator, tmp_path / "out", device="cpu", precision="fp32", config=config)
 
 
 def large_ones_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:

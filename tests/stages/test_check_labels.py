@@ -70,6 +70,7 @@ def test_a_dataset_against_itself_holds(before: Path) -> None:
     assert summary.warnings == ()
     assert summary.numbers == {
         "pictures": 3,
+        "left_out": 0,
         "pictures_failed": 0,
         "pictures_rejected": 0,
         "labels": {"accepted": 6, "adjusted": 0, "dropped": 0},
@@ -154,12 +155,28 @@ def test_without_fail_below_the_command_reports_and_exits_0(before: Path, tmp_pa
     assert "labels: accepted 4, adjusted 0, dropped 2" in stdout
 
 
-def test_a_missing_picture_is_one_line(before: Path, tmp_path: Path) -> None:
-    after = write_after(tmp_path / "after")
+def test_pictures_that_are_not_there_after_are_counted_and_named_and_the_rest_is_checked(
+    before: Path, tmp_path: Path
+) -> None:
+    after = write_after(tmp_path / "after", {"c.png": [ITEMS[1]]})
     (after / "images/train/b.jpg").unlink()
-    exit_code, _, stderr = call(before, after)
+    report = tmp_path / "report.json"
+    summary = check_labels(before, after, report=report, workers=1)
+    assert summary.ok
+    assert summary.numbers["left_out"] == 1
+    assert summary.numbers["pictures"] == 2
+    assert summary.numbers["labels"] == {"accepted": 3, "adjusted": 0, "dropped": 1}
+    assert f"1 of 3 pictures are not in {after} and were not checked: train/b.jpg" in summary.warnings
+    document = json.loads(report.read_text())
+    assert document["left_out"] == [{"file_name": "b.jpg", "split": "train"}]
+    assert [own["file_name"] for own in document["pictures"]] == ["a.png", "c.png"]
+
+
+def test_a_folder_without_any_of_the_pictures_is_one_line(before: Path, tmp_path: Path) -> None:
+    (tmp_path / "after").mkdir()
+    exit_code, _, stderr = call(before, tmp_path / "after")
     assert exit_code == 2
-    assert stderr == f"error: picture {after / 'images/train/b.jpg'} does not exist\n"
+    assert stderr == f"error: {tmp_path / 'after'} holds none of the pictures of {before}\n"
 
 
 def test_a_missing_folder_is_one_line(before: Path, tmp_path: Path) -> None:
