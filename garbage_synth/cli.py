@@ -108,7 +108,7 @@ def segment(
             progress=progress,
         )
 
-    _execute(work, as_json=as_json, resumable=True)
+    _execute(work, as_json=as_json, dry_run=dry_run, resumable=True)
 
 
 @app.command()
@@ -168,7 +168,7 @@ def composite(
             progress=progress,
         )
 
-    _execute(work, as_json=as_json, resumable=True)
+    _execute(work, as_json=as_json, dry_run=dry_run, resumable=True)
 
 
 @app.command("train-gan")
@@ -238,7 +238,7 @@ def train_gan(
             progress=progress,
         )
 
-    _execute(work, as_json=as_json, resumable=True, silent=_is_follower())
+    _execute(work, as_json=as_json, dry_run=dry_run, resumable=True, silent=_is_follower())
 
 
 @app.command("train-detector")
@@ -358,7 +358,7 @@ def refine(
             progress=progress,
         )
 
-    _execute(work, as_json=as_json, resumable=True)
+    _execute(work, as_json=as_json, dry_run=dry_run, resumable=True)
 
 
 @app.command("export-generator")
@@ -426,7 +426,7 @@ def export(
             progress=progress,
         )
 
-    _execute(work, as_json=as_json, resumable=True)
+    _execute(work, as_json=as_json, dry_run=dry_run, resumable=True)
 
 
 @app.command()
@@ -448,7 +448,7 @@ def merge(
             datasets, out, images=images, overwrite=overwrite, resume=resume, dry_run=dry_run, progress=progress
         )
 
-    _execute(work, as_json=as_json, resumable=True)
+    _execute(work, as_json=as_json, dry_run=dry_run, resumable=True)
 
 
 @app.command()
@@ -496,7 +496,7 @@ def subset(
             progress=progress,
         )
 
-    _execute(work, as_json=as_json, resumable=True)
+    _execute(work, as_json=as_json, dry_run=dry_run, resumable=True)
 
 
 @app.command()
@@ -539,7 +539,7 @@ def split(
             progress=progress,
         )
 
-    _execute(work, as_json=as_json, resumable=True)
+    _execute(work, as_json=as_json, dry_run=dry_run, resumable=True)
 
 
 @app.command()
@@ -573,7 +573,7 @@ def report(
 
         return stage(datasets, out, pictures=pictures, overwrite=overwrite, dry_run=dry_run, progress=progress)
 
-    _execute(work, as_json=as_json)
+    _execute(work, as_json=as_json, dry_run=dry_run)
 
 
 @app.command()
@@ -598,7 +598,7 @@ def run(
 
         return stage(pipeline, out, overrides=settings or (), workers=workers, dry_run=dry_run, progress=progress)
 
-    _execute(work, as_json=as_json, hint="continue with the same command")
+    _execute(work, as_json=as_json, dry_run=dry_run, hint="continue with the same command")
 
 
 @app.command()
@@ -685,7 +685,7 @@ def frames(
             progress=progress,
         )
 
-    _execute(work, as_json=as_json, resumable=True)
+    _execute(work, as_json=as_json, dry_run=dry_run, resumable=True)
 
 
 @app.command()
@@ -726,7 +726,7 @@ def belt(
             progress=progress,
         )
 
-    _execute(work, as_json=as_json)
+    _execute(work, as_json=as_json, dry_run=dry_run)
 
 
 @app.command()
@@ -848,6 +848,7 @@ def _execute(
     work: Callable[[Progress], StageSummary],
     *,
     as_json: bool,
+    dry_run: bool = False,
     resumable: bool = False,
     hint: str | None = None,
     silent: bool = False,
@@ -876,7 +877,7 @@ def _execute(
     for warning in summary.warnings:
         if not any(line.removeprefix("warning: ") in warning for line in progress.seen if line):
             print(f"warning: {warning}", file=sys.stderr)
-    print(summary_as_json(summary) if as_json else summary_as_text(summary))
+    print(summary_as_json(summary) if as_json else summary_as_text(summary, dry_run=dry_run))
     raise typer.Exit(0 if summary.ok else 1)
 
 

@@ -118,9 +118,10 @@ def summary_as_json(summary: StageSummary) -> str:
     return json.dumps(document, sort_keys=True, ensure_ascii=False)
 
 
-def summary_as_text(summary: StageSummary) -> str:
-    """The summary for a person: what was made where, its numbers, and which file to open."""
-    lines = [f"{summary.stage}: {'done' if summary.ok else 'failed'}" + (f", in {summary.out}" if summary.out else "")]
+def summary_as_text(summary: StageSummary, *, dry_run: bool = False) -> str:
+    """The summary for a person: what was made where, its numbers, and which file to open; dry_run: nothing was made."""
+    outcome = "failed" if not summary.ok else "nothing was written" if dry_run else "done"
+    lines = [f"{summary.stage}: {outcome}" + (f", in {summary.out}" if summary.out else "")]
     numbers = _plain(summary.numbers)
     if summary.stage in ("ladder", "run") and "stages" in numbers:
         lines += _stage_lines(numbers["stages"])

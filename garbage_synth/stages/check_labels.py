@@ -20,7 +20,7 @@ from garbage_synth.io.atomic import write_bytes, write_json
 from garbage_synth.io.dataset import SplitFiles, read_dataset, split_files
 from garbage_synth.io.images import encode_jpeg, image_size, read_rgb
 from garbage_synth.run.local import available_workers, map_unordered
-from garbage_synth.stages.label_verdicts import frame_entry, labels_of
+from garbage_synth.stages.label_verdicts import frame_entry, labels_of, rank_of
 
 __all__ = ["check_labels"]
 
@@ -79,9 +79,7 @@ class _CheckPicture:
         _, verdict = _verdict(picture, pixels, self.check)
         entry = frame_entry(verdict, picture.annotations)
         document = {"file_name": picture.file_name, "split": picture.split, **entry}
-        dropped = sum(own.status == "dropped" for own in verdict.verdicts)
-        least = min((own.e for own in verdict.verdicts), default=1.0)
-        return _Report(picture.index, document, (-dropped / max(1, len(verdict.verdicts)), least))
+        return _Report(picture.index, document, rank_of(entry))
 
 
 def check_labels(

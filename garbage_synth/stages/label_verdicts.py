@@ -8,7 +8,7 @@ from garbage_synth.core.types import Annotation
 from garbage_synth.errors import InputError
 from garbage_synth.fidelity.verdicts import FrameVerdict, Label, Verdict
 
-__all__ = ["OnDrift", "carried", "entry_of", "frame_entry", "labels_of"]
+__all__ = ["OnDrift", "carried", "entry_of", "frame_entry", "labels_of", "rank_of"]
 
 OnDrift = Literal["adjust", "drop", "keep", "fail"]
 """What becomes of labels that no longer hold: moved or, where the item is gone, left out; left out in either case; kept
@@ -52,6 +52,13 @@ def frame_entry(verdict: FrameVerdict, annotations: Sequence[Annotation]) -> dic
         ],
         "status": verdict.status,
     }
+
+
+def rank_of(entry: Mapping[str, Any]) -> tuple[float, float]:
+    """Where a verdict (see `frame_entry`) stands, the worst first: the part of labels dropped, then the least e."""
+    items = entry["items"]
+    dropped = sum(item["status"] == "dropped" for item in items)
+    return -dropped / max(1, len(items)), min((item["e"] for item in items), default=1.0)
 
 
 def carried(entry: Mapping[str, Any], verdict: Mapping[str, Any], on_drift: OnDrift) -> dict[str, Any] | None:

@@ -62,7 +62,8 @@ def write_dataset(
 ) -> StageSummary:
     """Write a dataset in a layout; sources: the file of each picture by (split, image id), copied byte for byte.
 
-    identity, inputs: as `open_output` takes them; inputs are never written. What the layout cannot hold is added to the
+    identity, inputs: as `open_output` takes them; how pictures are placed becomes part of the identity, and their
+    folders are inputs; inputs are never written. What the layout cannot hold is added to the
     warnings. Raises InputError where two pictures would share a path, and as `open_output` and `place_picture` do.
     """
     out, progress = target.out, target.progress or NullProgress()
@@ -78,8 +79,10 @@ def write_dataset(
     folder = open_output(
         out,
         stage=stage,
-        identity=identity,
-        inputs=inputs,
+        # the bytes are the same, but links among copies would let a change of one dataset reach into the other
+        identity={**identity, "images": target.images},
+        # of a bare COCO file, the folders of its pictures too
+        inputs=[*inputs, *sorted({source.parent for source in sources.values()})],
         overwrite=target.overwrite,
         resume=target.resume,
         dry_run=target.dry_run,

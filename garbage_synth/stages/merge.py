@@ -12,6 +12,7 @@ from garbage_synth import __version__
 from garbage_synth.core.progress import Progress, StageSummary
 from garbage_synth.core.types import Dataset
 from garbage_synth.errors import InputError
+from garbage_synth.io.dataset import split_files
 from garbage_synth.io.output import fingerprint
 from garbage_synth.stages.layout import Target, counts, tree_layout, write_dataset
 from garbage_synth.stages.samples import Sample, Source, assemble, distinct_names, numbered, read_source
@@ -40,10 +41,12 @@ def merge(
 
     Warnings name categories of one name that differ otherwise (the first dataset's word counts), split names that mean
     the same (val, valid), and pictures that are there twice, byte for byte (both stay). Raises InputError for fewer
-    than two datasets, one given twice, names that meet in spite of the prefix, and as `export` does.
+    than two datasets, one given twice, a tree given with one of its own COCO files, names that meet in spite of the
+    prefix, and as `export` does.
     """
     if len(datasets) < 2 or len({path.resolve() for path in datasets}) < len(datasets):
         raise InputError("merge needs two datasets or more, each given once")
+    _refuse_parts(datasets)
     labels = _labels(datasets)
     sources = [read_source(path, label) for path, label in zip(datasets, labels, strict=True)]
     head, warnings = _head(sources, labels)
@@ -76,6 +79,15 @@ def merge(
         },
         warnings=warnings,
     )
+
+
+def _refuse_parts(datasets: Sequence[Path]) -> None:
+    """Refuse a COCO file that belongs to a tree which is given too: all its pictures would be there twice."""
+    for tree in filter(Path.is_dir, datasets):
+        own = {files.annotations.resolve() for files in split_files(tree).values()}
+        for path in datasets:
+            if path.resolve() in own:
+                raise InputError(f"{path} is part of {tree}, which is given too; leave one of them out")
 
 
 def _labels(datasets: Sequence[Path]) -> list[str]:

@@ -40,8 +40,8 @@ from garbage_synth.refine.overlap import overlapped
 from garbage_synth.refine.translate import Translator
 from garbage_synth.run.local import available_workers
 from garbage_synth.stages.label_verdicts import OnDrift
-from garbage_synth.stages.refine_join import has_yolo, join_labels, remove_records
-from garbage_synth.stages.refine_picture import FinishPicture, Picture, Rewritten, read_picture
+from garbage_synth.stages.refine_join import SHEET_PICTURES, has_yolo, join_labels, remove_records
+from garbage_synth.stages.refine_picture import FinishPicture, Picture, Rewritten, WorstRows, read_picture
 
 __all__ = ["refine"]
 
@@ -155,7 +155,7 @@ def refine(
             "in_bands": in_bands,
             "precision": "bf16" if half else "fp32",
         },
-        inputs=[dataset, generator],
+        inputs=[dataset, generator, *sorted({picture.source.parent for picture in pictures})],
         overwrite=overwrite,
         resume=resume,
         dry_run=dry_run,
@@ -190,8 +190,9 @@ def refine(
         cast(OnDrift, on_drift),
         drop_rejected,
         config.jpeg_quality,
+        WorstRows(SHEET_PICTURES),
     )
-    todo = [picture for picture in pictures if not (output.resuming and finish.is_done(picture))]
+    todo = [picture for picture in pictures if not (output.resuming and finish.takes_up(picture))]
     with computing_threads(config.threads):
         numbers["device"] = describe(chosen, "bf16" if half else "fp32")
         progress.message(

@@ -17,10 +17,10 @@ from garbage_synth.formats import coco, yolo
 from garbage_synth.io.atomic import write_bytes, write_json, write_text
 from garbage_synth.io.dataset import read_document, split_files
 from garbage_synth.io.images import encode_jpeg, read_rgb
-from garbage_synth.stages.label_verdicts import OnDrift, carried
+from garbage_synth.stages.label_verdicts import OnDrift, carried, rank_of
 from garbage_synth.stages.refine_picture import RECORDS, Picture, record_path, row_path
 
-__all__ = ["SHEET_FILE", "Outcome", "has_yolo", "join_labels", "remove_records"]
+__all__ = ["SHEET_FILE", "SHEET_PICTURES", "Outcome", "has_yolo", "join_labels", "remove_records"]
 
 SHEET_FILE = "label_check.jpg"
 SHEET_PICTURES = 12
@@ -64,9 +64,7 @@ class _Tally:
                 self.warps.append(item["warp_px"])
         self.invented += [(own["score"], name) for own in entry["invented"]]
         if row.is_file():
-            gone = sum(item["status"] == "dropped" for item in entry["items"]) / max(1, len(entry["items"]))
-            least = min((item["e"] for item in entry["items"]), default=1.0)
-            self.worst.append(((-gone, least), name, row))
+            self.worst.append((rank_of(entry), name, row))
 
 
 def join_labels(
@@ -78,7 +76,7 @@ def join_labels(
     entries: dict[tuple[str, int], dict[str, Any]] = {}
     for picture in pictures:
         entry = json.loads(record_path(out, picture).read_text(encoding="utf-8"))
-        tally.add(f"{picture.split}/{picture.target.name}", entry, row_path(out, picture))
+        tally.add(picture.name, entry, row_path(out, picture))
         entries[picture.split, picture.image_id] = entry
     documents = {}
     unchanged: dict[str, Path] = {}

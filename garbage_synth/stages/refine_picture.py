@@ -1,6 +1,8 @@
 """The parts of `refine` around the generator: one picture read, and one checked and written."""
 
 import json
+import threading
+from bisect import bisect, insort
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,9 @@ from garbage_synth.fidelity.sheet import draw_verdict
 from garbage_synth.io.atomic import write_bytes, write_json
 from garbage_synth.io.images import encode_jpeg, encode_png, read_rgb
 from garbage_synth.stages.label_displacement import Followed, follow, mean_warp_px, moved_picture
-from garbage_synth.stages.label_verdicts import OnDrift, frame_entry, labels_of
+from garbage_synth.stages.label_verdicts import OnDrift, frame_entry, labels_of, rank_of
 
-__all__ = ["RECORDS", "FinishPicture", "Picture", "Rewritten", "read_picture", "record_path", "row_path"]
+__all__ = ["RECORDS", "FinishPicture", "Picture", "Rewritten", "WorstRows", "read_picture", "record_path", "row_path"]
 
 RECORDS = ".records"  # one file per finished picture, until all are joined; hidden, so that no reader takes it for data
 
@@ -39,6 +41,11 @@ class Picture:
     annotations: tuple[Annotation, ...]
 
     @property
+    def name(self) -> str:
+        """What the picture is called in messages: <split>/<file name>."""
+        return f"{self.split}/{self.target.name}"
+
+    @property
     def checkable(self) -> tuple[Annotation, ...]:
         """The annotations of single items; a crowd region has no motion of its own."""
         return tuple(annotation for annotation in self.annotations if not annotation.iscrowd)
@@ -51,7 +58,7 @@ def record_path(out: Path, picture: Picture) -> Path:
 
 
 def row_path(out: Path, picture: Picture) -> Path:
-    """Where the drawing of a finished picture lies, if not all is well with it."""
+    """Where the drawing of a finished picture lies, if it is one of the worst so far."""
     return record_path(out, picture).with_suffix(".jpg")
 
 
@@ -61,6 +68,33 @@ def read_picture(picture: Picture) -> Pixels | InputError:
         return read_rgb(picture.source)
     except InputError as error:
         return error
+
+
+class WorstRows:
+    """The drawings of the worst pictures so far, at most `limit` files, whatever the order they come in.
+
+    May be called by several threads.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._rows: list[tuple[tuple[float, float], str, Path]] = []
+        self._lock = threading.Lock()
+
+    def takes(self, rank: tuple[float, float], name: str, path: Path) -> bool:
+        """Whether a drawing would be among them now; one that would not never will."""
+        with self._lock:
+            return bisect(self._rows, (rank, name, path)) < self._limit
+
+    def add(self, rank: tuple[float, float], name: str, path: Path, content: bytes | None = None) -> None:
+        """Write a drawing, or count one that is there, and remove the one that is not among the worst any longer."""
+        with self._lock:
+            if content is not None:
+                write_bytes(path, content)
+            insort(self._rows, (rank, name, path))
+            for _, _, better in self._rows[self._limit :]:
+                better.unlink(missing_ok=True)
+            del self._rows[self._limit :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +110,18 @@ class FinishPicture:
     on_drift: OnDrift
     drop_rejected: bool
     jpeg_quality: int
+    worst: WorstRows
 
-    def is_done(self, picture: Picture) -> bool:
-        """Whether the picture was finished before; one that could not be read is tried again."""
-        path = record_path(self.out, picture)
-        return path.is_file() and json.loads(path.read_text(encoding="utf-8"))["status"] != "failed"
+    def takes_up(self, picture: Picture) -> bool:
+        """Whether the picture was finished before, its drawing counted again; one that could not be read is tried
+        again."""
+        path, row = record_path(self.out, picture), row_path(self.out, picture)
+        if not path.is_file():
+            return False
+        entry = json.loads(path.read_text(encoding="utf-8"))
+        if row.is_file():
+            self.worst.add(rank_of(entry), picture.name, row)
+        return bool(entry["status"] != "failed")
 
     def __call__(self, picture: Picture, pixels: Rewritten | InputError) -> None:
         """Check the labels and write what goes on."""
@@ -106,10 +147,11 @@ class FinishPicture:
             if displacement is not None:
                 for item, label in zip(entry["items"], labels, strict=True):
                     item["warp_px"] = round(mean_warp_px(label, displacement), 3)
-            if verdict.invented or any(own.status != "accepted" for own in verdict.verdicts):
-                title = f"{picture.split}/{picture.target.name}: {verdict.status}"
-                row = draw_verdict(before, after, labels, verdict, title)
-                write_bytes(row_path(self.out, picture), encode_jpeg(row, 90))
+            place = rank_of(entry), picture.name, row_path(self.out, picture)
+            imperfect = verdict.invented or any(own.status != "accepted" for own in verdict.verdicts)
+            if imperfect and self.worst.takes(*place):
+                row = draw_verdict(before, after, labels, verdict, f"{picture.name}: {verdict.status}")
+                self.worst.add(*place, encode_jpeg(row, 90))
         entry["moved"] = [
             {"fields": own.fields, "id": number} for number, own in followed.items() if own.fields or own.fields is None
         ]

@@ -33,6 +33,12 @@ def test_a_log_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert progress.seen == ["warning: dark"]
 
 
+def test_a_dry_run_does_not_say_that_anything_was_done() -> None:
+    summary = StageSummary("x", Path("o"), {"images": 3})
+    assert summary_as_text(summary).startswith("x: done, in o")
+    assert summary_as_text(summary, dry_run=True).splitlines() == ["x: nothing was written, in o", "  images: 3"]
+
+
 def test_quick_steps_say_nothing_in_between() -> None:
     stream = io.StringIO()
     progress = PlainProgress(stream)

@@ -129,6 +129,24 @@ def test_moved_label_moves_and_lost_one_goes(under: Any, tmp_path: Path) -> None
     read_dataset(tmp_path / "out")
 
 
+def test_only_the_worst_drawings_are_kept_on_the_way_and_shown(
+    under: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[list[str]] = []
+    inner = module.join_labels
+
+    def spy(root: Path, dataset: Any, out: Path, *rest: Any) -> Any:
+        kept.append(sorted(path.name for path in (out / ".records").rglob("*.jpg")))
+        return inner(root, dataset, out, *rest)
+
+    monkeypatch.setattr(module, "join_labels", spy)
+    monkeypatch.setattr(module, "SHEET_PICTURES", 1)
+    drawn = {0: MOVED, 1: LOST, 2: MOVED}
+    under(drawn, config=RefineConfig(encode_threads=3))
+    assert kept == [["2.jpg"]]
+    assert read_rgb(tmp_path / "out/label_check.jpg").shape[0] < 2 * SIZE_WH[1]
+
+
 def test_drop_leaves_out_what_moved(under: Any, tmp_path: Path) -> None:
     under({0: MOVED}, on_drift="drop")
     assert sorted(entries(tmp_path / "out")) == [11, 20, 21, 30, 31]

@@ -2,6 +2,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from garbage_synth.errors import InputError, OutputExistsError
 from garbage_synth.io.dataset import read_dataset, split_files
 from garbage_synth.io.output import read_manifest
 from garbage_synth.stages.export import FORMATS, export
+from garbage_synth.stages.subset import subset
 from garbage_synth.stages.validate import validate
 from tests.makers import DrawnDataset, drawn_dataset, write_tree
 
@@ -145,6 +147,26 @@ def test_an_export_into_its_source_is_refused(root: Path) -> None:
     with pytest.raises(InputError):
         export(root / "annotations/instances_val.json", root, format="yolo", overwrite=True)
     assert snapshot(root) == before
+
+
+def test_an_export_into_the_picture_folder_of_a_bare_coco_file_is_refused(root: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.json"
+    shutil.copy(root / "annotations/instances_val.json", labels)
+    pictures = tmp_path / "images"
+    shutil.copytree(root / "images/val", pictures)
+    with pytest.raises(InputError, match=f"lies inside the input {pictures}"):
+        export(labels, pictures / "out", format="yolo")
+    with pytest.raises(InputError, match=f"lies inside the input {pictures}"):
+        subset(labels, pictures / "out", count=1)
+    assert not (pictures / "out").exists()
+    export(labels, tmp_path / "out", format="yolo")
+
+
+def test_begun_copies_are_not_finished_with_links(root: Path, tmp_path: Path) -> None:
+    export(root, tmp_path / "out", format="coco")
+    export(root, tmp_path / "out", format="coco", resume=True)
+    with pytest.raises(InputError, match="begun with images = 'copy', now it is 'hardlink'"):
+        export(root, tmp_path / "out", format="coco", images="hardlink", resume=True)
 
 
 def test_finished_begun_and_foreign_outputs_are_told_apart(root: Path, tmp_path: Path) -> None:

@@ -166,6 +166,15 @@ def test_wrong_input_is_refused_and_nothing_is_made(trees: tuple[Path, Path], tm
     assert not out.exists()
 
 
+def test_a_tree_and_its_own_coco_file_are_refused(trees: tuple[Path, Path], tmp_path: Path) -> None:
+    own = trees[0] / "annotations/instances_val.json"
+    for datasets in ([trees[0], own], [own, trees[1], trees[0]]):
+        with pytest.raises(InputError, match=f"{own} is part of {trees[0]}, which is given too; leave one of them out"):
+            merge(datasets, tmp_path / "out")
+    merge([own, trees[1]], tmp_path / "out")
+    merge([own, own.with_name("instances_train.json")], tmp_path / "two")
+
+
 def test_a_name_that_meets_in_spite_of_the_prefix_is_refused(tmp_path: Path) -> None:
     names = {"a": ["b_x.jpg", "y.jpg"], "a_b": ["x.jpg", "y.jpg"]}
     for folder, files in names.items():
