@@ -62,9 +62,10 @@ def write_dataset(
 ) -> StageSummary:
     """Write a dataset in a layout; sources: the file of each picture by (split, image id), copied byte for byte.
 
-    identity, inputs: as `open_output` takes them; how pictures are placed becomes part of the identity, and their
-    folders are inputs; inputs are never written. What the layout cannot hold is added to the
-    warnings. Raises InputError where two pictures would share a path, and as `open_output` and `place_picture` do.
+    identity, inputs: as `open_output` takes them, with the folders of the pictures as further inputs; inputs are never
+    written. How pictures are placed is no part of the identity, as the bytes are the same: where links cannot go on,
+    copies do, and what is there stays. What the layout cannot hold is added to the warnings. Raises InputError where
+    two pictures would share a path, and as `open_output` and `place_picture` do.
     """
     out, progress = target.out, target.progress or NullProgress()
     files = layout.encode(dataset)
@@ -79,8 +80,7 @@ def write_dataset(
     folder = open_output(
         out,
         stage=stage,
-        # the bytes are the same, but links among copies would let a change of one dataset reach into the other
-        identity={**identity, "images": target.images},
+        identity=identity,
         # of a bare COCO file, the folders of its pictures too
         inputs=[*inputs, *sorted({source.parent for source in sources.values()})],
         overwrite=target.overwrite,

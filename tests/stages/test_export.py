@@ -162,13 +162,6 @@ def test_an_export_into_the_picture_folder_of_a_bare_coco_file_is_refused(root: 
     export(labels, tmp_path / "out", format="yolo")
 
 
-def test_begun_copies_are_not_finished_with_links(root: Path, tmp_path: Path) -> None:
-    export(root, tmp_path / "out", format="coco")
-    export(root, tmp_path / "out", format="coco", resume=True)
-    with pytest.raises(InputError, match="begun with images = 'copy', now it is 'hardlink'"):
-        export(root, tmp_path / "out", format="coco", images="hardlink", resume=True)
-
-
 def test_finished_begun_and_foreign_outputs_are_told_apart(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert not export(root, out, format="coco", dry_run=True).warnings
