@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from garbage_synth import __version__
+from garbage_synth.core.progress import Progress
 from garbage_synth.errors import InputError, OutputExistsError
 from garbage_synth.io.atomic import write_json
 from garbage_synth.io.folders import files_under
@@ -63,12 +64,14 @@ def open_output(
     overwrite: bool,
     resume: bool,
     dry_run: bool = False,
+    progress: Progress | None = None,
 ) -> OutputFolder:
     """The output folder of a stage, made and marked as begun; called last, when all input is known to be good.
 
     identity: JSON-ready; everything that decides the output (settings, `fingerprint` of the inputs), without the
     number of workers, devices or absolute paths. inputs: the files and folders that are read, which may neither be
-    nor lie in nor hold the output. dry_run: check everything, write nothing.
+    nor lie in nor hold the output. dry_run: check everything, write nothing. progress: is warned where an unfinished
+    folder of another version of this program is continued.
 
     Without overwrite and resume, the folder must be missing or empty. overwrite empties a folder that carries our
     manifest. resume starts in a missing, empty or just-begun folder, continues one of the same stage and identity, and
@@ -90,6 +93,12 @@ def open_output(
         if resume and not _just_begun(names):
             found = _resumable(out, stage, plain_identity, manifest)
             folder = OutputFolder(out, stage, plain_identity, not found, found, (manifest or {}).get("numbers", {}))
+            begun_by = (manifest or {}).get("version")
+            if progress is not None and folder.resuming and begun_by != __version__:
+                progress.message(
+                    f"warning: output {out} was begun by garbage-synth {begun_by}, this is {__version__}; what is "
+                    "there stays as that made it, --overwrite makes all of it anew"
+                )
         elif names and not resume:
             _refuse_loss(out, manifest, overwrite)
         if dry_run or folder.finished:

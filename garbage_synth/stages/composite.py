@@ -86,6 +86,7 @@ def composite(
         overwrite=overwrite,
         resume=resume,
         dry_run=dry_run,
+        progress=progress,
     )
     for warning in plan.warnings:
         progress.message(f"warning: {warning}")

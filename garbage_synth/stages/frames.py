@@ -66,7 +66,14 @@ def frames(
         "median": median is not None,
     }
     output = open_output(
-        out, stage="frames", identity=identity, inputs=[source], overwrite=overwrite, resume=resume, dry_run=dry_run
+        out,
+        stage="frames",
+        identity=identity,
+        inputs=[source],
+        overwrite=overwrite,
+        resume=resume,
+        dry_run=dry_run,
+        progress=progress,
     )
     if dry_run:
         return StageSummary("frames", out, {"videos": len(videos), "pictures": len(pictures), "looks": looks})

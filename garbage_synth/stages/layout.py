@@ -86,6 +86,7 @@ def write_dataset(
         overwrite=target.overwrite,
         resume=target.resume,
         dry_run=target.dry_run,
+        progress=progress,
     )
     if not (target.dry_run or folder.finished):
         progress.start(f"{'linking' if target.images == 'hardlink' else 'copying'} pictures", len(pictures))

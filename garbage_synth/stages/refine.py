@@ -159,6 +159,7 @@ def refine(
         overwrite=overwrite,
         resume=resume,
         dry_run=dry_run,
+        progress=progress,
     )
     numbers: dict[str, Any] = {
         "annotations": sum(len(split.annotations) for split in loaded.splits.values()),

@@ -99,6 +99,7 @@ def segment(
         overwrite=overwrite,
         resume=resume,
         dry_run=dry_run,
+        progress=progress,
     )
     for warning in warnings:
         progress.message(warning)

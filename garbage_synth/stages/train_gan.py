@@ -164,6 +164,7 @@ def train_gan(
             overwrite=overwrite,
             resume=resume,
             dry_run=only_look,
+            progress=None if only_look else progress,
         )
 
     found = None

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from garbage_synth.core.progress import NullProgress
 from garbage_synth.errors import InputError, OutputExistsError
 from garbage_synth.io.output import OutputFolder, fingerprint, open_output, read_manifest
 
@@ -39,6 +40,27 @@ def test_a_missing_or_empty_folder_starts(tmp_path: Path, there: bool, flag: str
     manifest = read_manifest(out)
     assert manifest is not None
     assert (manifest["stage"], manifest["status"]) == ("composite", "begun")
+
+
+def test_going_on_with_the_work_of_another_version_is_said_once(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Listener(NullProgress):
+        def message(self, text: str) -> None:
+            said.append(text)
+
+    out = begun(tmp_path / "out")
+    begin(out, resume=True, progress=Listener())
+    assert said == []
+    manifest = read_manifest(out)
+    (out / "garbage-synth.json").write_text(json.dumps({**(manifest or {}), "version": "0.0.7"}))
+    assert begin(out, resume=True, progress=Listener()).resuming
+    (line,) = said
+    assert "was begun by garbage-synth 0.0.7, this is" in line
+    begin(out, resume=True, progress=Listener()).finish({})
+    (out / "garbage-synth.json").write_text(json.dumps({**(read_manifest(out) or {}), "version": "0.0.7"}))
+    assert begin(out, resume=True, progress=Listener()).finished
+    assert len(said) == 1
 
 
 def test_finish_records_status_and_numbers(tmp_path: Path) -> None:
