@@ -5,7 +5,7 @@
 """YOLO of Ultralytics, trained on a dataset of garbage-synth and scored by pycocotools on its val split.
 
 Ultralytics is AGPL-3.0 (or a paid licence), which may reach what is built on it: garbage-synth neither needs nor
-installs it. Writes RUN/train, a run of Ultralytics with its weights, and RUN/dataset_yolo where the dataset is COCO only.
+installs it. Writes RUN/train, a run of Ultralytics with its weights, after an export where YOLO labels are missing.
 """
 
 import time
