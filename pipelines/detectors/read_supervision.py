@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["supervision==0.31.2"]
+# dependencies = ["opencv-python==5.0.0.93", "supervision==0.31.2"]
 # ///
 """Reads a dataset of garbage-synth with supervision and compares every box with the COCO file."""
 

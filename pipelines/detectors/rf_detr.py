@@ -29,15 +29,18 @@ def main() -> None:
 
     truth = {split: handover.document(arguments.dataset, split) for split in handover.SPLITS}
     data = handover.export(arguments, "coco-roboflow")
-    labels, counts = {}, {}
+    labels, counts, classes_of = {}, {}, None
     for split, folder in (("train", data / "train"), ("val", data / "valid")):
-        reader = CocoDetection(folder, folder / "_annotations.coco.json", None, remap_category_ids=True)
+        reader = CocoDetection(
+            folder, folder / "_annotations.coco.json", None, remap_category_ids=True, cat2label=classes_of
+        )
+        classes_of = reader.cat2label  # of the train split, for val too, as in the training
+        ids = {label: key for key, label in classes_of.items()}
         labels[split] = []
         for _, target in reader:
-            classes = [reader.label2cat[key] for key in target["labels"].tolist()]
+            classes = [ids[key] for key in target["labels"].tolist()]
             labels[split] += handover.boxes_of(int(target["image_id"]), target["boxes"].tolist(), classes)
         counts[split] = handover.check(truth[split], len(reader), labels[split])
-    ids = reader.label2cat
 
     device = handover.device(arguments)
     model = RFDETRNano(

@@ -50,7 +50,7 @@ def main() -> None:
     labels = {split: [box for _, t in batches(data[split]) for box in boxes_of(t, t)] for split in data}
     counts = {split: handover.check(truth[split], len(data[split]), labels[split]) for split in data}
 
-    classes = len(truth["train"]["categories"]) + 1  # ids are 1..N, 0 is the background
+    classes = max(entry["id"] for entry in truth["train"]["categories"]) + 1  # ids from 1, 0 is the background
     backbone = "DEFAULT" if arguments.pretrained else None
     model = detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=backbone, num_classes=classes)
     model.to(device).train()

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from tests.pipelines.scripts import GUIDE, ROOT, SCRIPTS, commands, counts, last_line, made_dataset, script_arguments
 
@@ -55,6 +54,8 @@ def assert_counts(result: Any, dataset: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_torchvision_trains_and_scores_by_the_command_of_the_guide(run: Run, dataset: Path, tmp_path: Path) -> None:
+    import torch
+
     result = run("torchvision_ssdlite", *script_arguments("torchvision_ssdlite", dataset, tmp_path / "run"))
     assert_counts(result, dataset)
     assert result["labels"]["AP"] == 1
@@ -69,6 +70,7 @@ def test_torchvision_trains_and_scores_by_the_command_of_the_guide(run: Run, dat
 def test_torchvision_begins_with_weights_that_lie_in_its_cache(
     run: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import torch
     from torchvision.models import mobilenet_v3_large
 
     cache = tmp_path / "torch" / "hub" / "checkpoints"
