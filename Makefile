@@ -7,12 +7,13 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 RENDER := .venv-render
 RENDER_INSTALLED := $(RENDER)/.installed
+CONSUMERS := read_datumaro rf_detr transformers_detr ultralytics_yolo
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo check test format sample-data wheel clean
+.PHONY: help venv demo check test test-consumers format sample-data wheel clean
 
 help:  ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(INSTALLED)  ## .venv with garbage-synth and the tools to work on it
 
@@ -34,6 +35,14 @@ check: $(INSTALLED)  ## lint, types, and which package may import which
 
 test: check  ## check, then all tests with the coverage gate
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --cov --cov-report=term
+
+test-consumers: $(CONSUMERS:%=.venv-consumers/%/.installed)  ## trainers and readers in environments of their own (large)
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/pipelines -m consumers -rP
+
+.venv-consumers/%/.installed: pipelines/detectors/%.py pipelines/detectors/constraints/%.txt | $(INSTALLED)
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-consumers/$*
+	$(BIN)/uv pip install --quiet --python .venv-consumers/$*/bin/python --requirements $< --constraint $(word 2,$^)
+	@touch $@
 
 format: $(INSTALLED)  ## let ruff lay out the code
 	$(BIN)/ruff check --fix-only --quiet . ; $(BIN)/ruff format --quiet .

@@ -1,8 +1,4 @@
-"""Every export in the hands of the reader that its users have: what comes back is what was drawn.
-
-supervision and datasets are no dependencies of ours (`uv pip install --group consumers`); without them their tests are
-skipped.
-"""
+"""Every export in the hands of the reader that its users have: what comes back is what was drawn."""
 
 import json
 import os
@@ -79,7 +75,8 @@ def test_pascal_voc_by_torchvision(tree: Path, tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("format", ["yolo", "yolo-seg"])
 def test_yolo_by_supervision_from_any_folder(tree: Path, tmp_path: Path, format: str, monkeypatch: Any) -> None:
-    supervision = pytest.importorskip("supervision")
+    import supervision
+
     export(tree, tmp_path / "made", format=format)
     (tmp_path / "made").rename(tmp_path / "moved")
     monkeypatch.chdir(tmp_path / "moved")
@@ -102,7 +99,8 @@ def test_yolo_by_supervision_from_any_folder(tree: Path, tmp_path: Path, format:
 
 @pytest.mark.filterwarnings("ignore")
 def test_pascal_voc_by_supervision(tree: Path, tmp_path: Path) -> None:
-    supervision = pytest.importorskip("supervision")
+    import supervision
+
     export(tree, tmp_path / "out", format="voc")
     reader = supervision.DetectionDataset.from_pascal_voc(
         str(tmp_path / "out/JPEGImages"), str(tmp_path / "out/Annotations")
@@ -116,7 +114,8 @@ def test_pascal_voc_by_supervision(tree: Path, tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_imagefolder_and_shards_by_datasets(tree: Path, tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
+    import datasets
+
     export(tree, tmp_path / "folder", format="hf-imagefolder")
     export(tree, tmp_path / "shards", format="webdataset", shard_size=2)
     loaded = datasets.load_dataset("imagefolder", data_dir=str(tmp_path / "folder"), cache_dir=str(tmp_path / "a"))
