@@ -27,6 +27,7 @@ def draw_pose(config: CompositeConfig, facts: CropFacts, scale: float, rng: np.r
         height, strength = config.distractors.item_height, config.distractors.deform_strength
     # what is switched off is drawn all the same, so that the rest of the scene stays as it is
     angle_deg, mirrored = round(float(rng.uniform(0, 360)), 2), bool(rng.random() < 0.5)
+    hue = rng.spawn(1)[0].uniform(-1, 1)  # a stream of its own, so that the rest does not depend on it
     return Placement(
         crop_id=facts.crop.id,
         center_xy_px=(0.0, 0.0),
@@ -40,13 +41,8 @@ def draw_pose(config: CompositeConfig, facts: CropFacts, scale: float, rng: np.r
         feather_px=round(float(rng.uniform(*config.blend.feather_px)), 2),
         blend=_draw_blend(config.blend, facts.opacity, rng),
         deform=_draw_deform(config.deform, strength, facts, rng),
-        hue_deg=_draw_hue(light.hue_jitter_deg, rng),
+        hue_deg=round(light.hue_jitter_deg * float(hue), 1),
     )
-
-
-def _draw_hue(jitter_deg: float, rng: np.random.Generator) -> float:
-    """The turn of one item's colours; nothing is drawn where there is none, so that such scenes stay as they were."""
-    return round(float(rng.uniform(-jitter_deg, jitter_deg)), 1) if jitter_deg else 0.0
 
 
 def _draw_blend(config: BlendConfig, opacity: float, rng: np.random.Generator) -> BlendMode:

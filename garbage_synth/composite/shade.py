@@ -39,10 +39,12 @@ def fit_light(patch: Patch, placement: Placement, facts: CropFacts, belt: BeltPi
     Images), as one factor per channel, so that its texture stays; then it follows the belt's light field. Highlights,
     what lies in the upper half between an item's mean and white, are compressed by look.specular_fade.
     """
-    own_rgb = cv2.transform(patch.rgb, _hue_turn(placement.hue_deg)) if placement.hue_deg else patch.rgb
+    own_rgb, item_lab = patch.rgb, facts.mean_lab
+    if placement.hue_deg:
+        turn = _hue_turn(placement.hue_deg)
+        own_rgb, item_lab = np.asarray(cv2.transform(patch.rgb, turn), np.uint8), _turned_lab(item_lab, turn)
     region = _cells_around(patch, belt.field_small.shape)
     belt_lab = cv2.mean(belt.lab_small[region])[:3]
-    item_lab = facts.mean_lab
     shift = look.match_lightness * (belt_lab[0] - item_lab[0])
     target = [item_lab[0] + min(max(shift, -MAX_LIGHTNESS_SHIFT), MAX_LIGHTNESS_SHIFT)]
     for channel in (1, 2):
@@ -109,6 +111,14 @@ def _hue_turn(angle_deg: float) -> NDArray[np.float64]:
     cosine, sine = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
     turn[1:, 1:] = [[cosine, -sine], [sine, cosine]]
     return np.asarray(np.linalg.inv(_YIQ) @ turn @ _YIQ)
+
+
+def _turned_lab(lab: tuple[float, float, float], turn: NDArray[np.float64]) -> tuple[float, float, float]:
+    """A colour in CIE Lab after the turn, cut to what RGB can show."""
+    rgb = cv2.cvtColor(np.array([[lab]], np.float32), cv2.COLOR_LAB2RGB)
+    turned = np.clip(cv2.transform(rgb, turn), 0, 1).astype(np.float32)
+    lightness, a, b = cv2.cvtColor(turned, cv2.COLOR_RGB2LAB)[0, 0].tolist()
+    return lightness, a, b
 
 
 def _moved(cells: NDArray[Any], dx: float, dy: float) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from garbage_synth.errors import ConfigError
 
-__all__ = ["StageConfig", "dump_config", "load_config", "merged", "parse_yaml"]
+__all__ = ["StageConfig", "dump_config", "load_config", "merged", "ordered", "parse_yaml"]
 
 
 class StageConfig(BaseModel):
@@ -116,6 +116,13 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
         both = isinstance(value, Mapping) and isinstance(tree.get(key), Mapping)
         tree[key] = merged(tree[key], value) if both else value
     return tree
+
+
+def ordered(pair: tuple[float, float]) -> tuple[float, float]:
+    """The pair, for fields that are a range. Raises ValueError where the first is larger than the second."""
+    if pair[0] > pair[1]:
+        raise ValueError(f"expected [smallest, largest], the first is larger ({pair[0]} > {pair[1]})")
+    return pair
 
 
 def _put(tree: dict[str, Any], keys: Sequence[str], value: Any, override: str) -> None:

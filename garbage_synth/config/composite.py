@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from garbage_synth.config.base import StageConfig
+from garbage_synth.config.base import StageConfig, ordered
 from garbage_synth.config.presets import PRESETS, Preset
 
 __all__ = [
@@ -24,30 +24,24 @@ __all__ = [
 ]
 
 
-def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
-    if pair[0] > pair[1]:
-        raise ValueError(f"expected [smallest, largest], the first is larger ({pair[0]} > {pair[1]})")
-    return pair
-
-
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-FractionRange = Annotated[tuple[Fraction, Fraction], AfterValidator(_ordered)]
-NonNegativeRange = Annotated[tuple[NonNegative, NonNegative], AfterValidator(_ordered)]
-PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(_ordered)]
+FractionRange = Annotated[tuple[Fraction, Fraction], AfterValidator(ordered)]
+NonNegativeRange = Annotated[tuple[NonNegative, NonNegative], AfterValidator(ordered)]
+PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(ordered)]
 ElevationRange = Annotated[
     tuple[Annotated[float, Field(ge=10.0, le=90.0)], Annotated[float, Field(ge=10.0, le=90.0)]],
-    AfterValidator(_ordered),
+    AfterValidator(ordered),
 ]
 QualityRange = Annotated[
-    tuple[Annotated[int, Field(ge=1, le=100)], Annotated[int, Field(ge=1, le=100)]], AfterValidator(_ordered)
+    tuple[Annotated[int, Field(ge=1, le=100)], Annotated[int, Field(ge=1, le=100)]], AfterValidator(ordered)
 ]
 CountRange = Annotated[
-    tuple[Annotated[int, Field(ge=0, le=1000)], Annotated[int, Field(ge=0, le=1000)]], AfterValidator(_ordered)
+    tuple[Annotated[int, Field(ge=0, le=1000)], Annotated[int, Field(ge=0, le=1000)]], AfterValidator(ordered)
 ]
 DentRange = Annotated[
-    tuple[Annotated[int, Field(ge=0, le=8)], Annotated[int, Field(ge=0, le=8)]], AfterValidator(_ordered)
+    tuple[Annotated[int, Field(ge=0, le=8)], Annotated[int, Field(ge=0, le=8)]], AfterValidator(ordered)
 ]
 BlendMode = Literal["none", "feather", "gaussian", "poisson", "pyramid"]
 

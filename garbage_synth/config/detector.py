@@ -1,17 +1,23 @@
 """Settings of train-detector beyond its flags."""
 
-from pydantic import Field
+from typing import Annotated
 
-from garbage_synth.config.base import StageConfig
+from pydantic import AfterValidator, Field
+
+from garbage_synth.config.base import StageConfig, ordered
 
 __all__ = ["AugmentConfig", "DetectorConfig"]
+
+
+Zoom = Annotated[float, Field(ge=0.05, le=20)]
+ZoomRange = Annotated[tuple[Zoom, Zoom], AfterValidator(ordered)]
 
 
 class AugmentConfig(StageConfig):
     """How training pictures are varied. Ranges are drawn from uniformly; 0 or an empty range switches a part off."""
 
     mosaic: float = Field(0.25, ge=0, le=1, description="share of samples that show four pictures side by side")
-    scale: tuple[float, float] = Field((0.75, 1.35), description="smallest and largest zoom")
+    scale: ZoomRange = Field((0.75, 1.35), description="smallest and largest zoom")
     flip_horizontal: float = Field(0.5, ge=0, le=1, description="share of samples mirrored left to right")
     flip_vertical: float = Field(
         0.5, ge=0, le=1, description="share of samples mirrored top to bottom; right for cameras that look down"

@@ -14,7 +14,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from garbage_synth.compute.device import Precision
 from garbage_synth.compute.files import replacing
 from garbage_synth.config.detector import DetectorConfig
 from garbage_synth.detect.detections import Detections, by_score
@@ -28,7 +27,6 @@ DETECTOR_FILE = "detector.safetensors"
 
 _KEY = "config"
 _VERSION = 1
-_BATCH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +42,9 @@ class DetectorCard:
 class Detector:
     """Finds items in pictures. class_names: what the indices in `Detections.classes` mean."""
 
-    def __init__(self, network: nn.Module, card: DetectorCard, device: torch.device, precision: Precision = "fp32"):
+    def __init__(self, network: nn.Module, card: DetectorCard, device: torch.device) -> None:
         self._network = network.to(device).eval()
         self._device = device
-        self._precision = precision
         self._first_label = first_label(card.model)
         self.card = card
 
@@ -58,7 +55,10 @@ class Detector:
 
     @torch.no_grad()
     def detect(self, pictures_rgb: Sequence[NDArray[np.uint8]]) -> list[Detections]:
-        """What is found in each RGB uint8 (h, w, 3), in its own pixels; empty pictures are not allowed."""
+        """What is found in each RGB uint8 (h, w, 3), in its own pixels, computed in float32 (the same everywhere).
+
+        Pictures of one size go through the network together: few at a time keep memory small.
+        """
         small = [scaled(picture, self.card.config.image_px) for picture in pictures_rgb]
         canvases = [torch.from_numpy(padded(picture).transpose(2, 0, 1)) for picture in small]
         found: dict[int, Detections] = {}
@@ -66,18 +66,10 @@ class Detector:
         by_size = sorted(range(len(canvases)), key=lambda index: tuple(canvases[index].shape))
         for _, members in groupby(by_size, key=lambda index: tuple(canvases[index].shape)):
             alike = list(members)
-            for start in range(0, len(alike), _BATCH):
-                chosen = alike[start : start + _BATCH]
-                results = self._ask([canvases[index] for index in chosen])
-                for index, result in zip(chosen, results, strict=True):
-                    found[index] = self._in_picture(result, small[index].shape, pictures_rgb[index].shape)
+            inputs = [canvases[index].to(self._device).float() / 255 for index in alike]
+            for index, result in zip(alike, self._network(inputs), strict=True):
+                found[index] = self._in_picture(result, small[index].shape, pictures_rgb[index].shape)
         return [found[index] for index in range(len(canvases))]
-
-    def _ask(self, canvases: Sequence[Tensor]) -> list[dict[str, Tensor]]:
-        inputs = [canvas.to(self._device).float() / 255 for canvas in canvases]
-        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._precision == "bf16"):
-            results: list[dict[str, Tensor]] = self._network(inputs)
-        return results
 
     def _in_picture(self, result: dict[str, Tensor], small: Sequence[int], shape: Sequence[int]) -> Detections:
         """The network's result in the pixels of the picture on disk, cut to it."""
@@ -99,7 +91,7 @@ def save_detector(folder: Path, network: nn.Module, card: DetectorCard) -> None:
         temporary.write_bytes(save(tensors, {_KEY: json.dumps(fields, sort_keys=True)}))
 
 
-def load_detector(run: Path, device: torch.device, precision: Precision = "fp32") -> Detector:
+def load_detector(run: Path, device: torch.device) -> Detector:
     """The detector of a train-detector run folder, or of its .safetensors file.
 
     Raises InputError where there is none, and where the file is damaged or foreign.
@@ -116,7 +108,7 @@ def load_detector(run: Path, device: torch.device, precision: Precision = "fp32"
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"detector {path} cannot be used ({reason}); give a file that train-detector wrote") from error
-    return Detector(network, card, device, precision)
+    return Detector(network, card, device)
 
 
 def take_weights(network: nn.Module, path: Path) -> tuple[int, int]:

@@ -2,11 +2,12 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -16,12 +17,13 @@ from garbage_synth.compute.checkpoint import load_checkpoint, save_checkpoint
 from garbage_synth.compute.device import Precision
 from garbage_synth.config.detector import DetectorConfig
 from garbage_synth.core.progress import Progress
+from garbage_synth.core.rng import rng_for
 from garbage_synth.detect.detector import DetectorCard, save_detector
 from garbage_synth.detect.models import first_label
 from garbage_synth.detect.samples import LabelledPicture, Sample, Samples
 from garbage_synth.errors import GarbageSynthError
 
-__all__ = ["DetectorPlan", "learning_rate", "train_detector_network"]
+__all__ = ["DetectorPlan", "Trained", "learning_rate", "train_detector_network"]
 
 Record = Callable[[int, dict[str, float]], None]
 
@@ -40,6 +42,15 @@ class DetectorPlan:
     precision: Precision
 
 
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training took and came to. seconds: of all iterations, those before an interruption too; losses: means of
+    the last logged iterations."""
+
+    seconds: float
+    losses: Mapping[str, float]
+
+
 def train_detector_network(
     network: nn.Module,
     pictures: Sequence[LabelledPicture],
@@ -48,8 +59,8 @@ def train_detector_network(
     folder: Path,
     record: Record,
     progress: Progress,
-) -> float:
-    """Train `network` from the checkpoint in `folder`, or from its weights as they are: seconds per iteration.
+) -> Trained:
+    """Train `network` from the checkpoint in `folder`, or from its weights as they are.
 
     AdamW (Loshchilov and Hutter 2019) with a rising, then cosine rate; the moving average of the weights is what is
     kept in folder/detector.safetensors. On a CPU, a training that was interrupted and taken up again ends with the same
@@ -61,13 +72,14 @@ def train_detector_network(
     network.to(plan.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     average = averaged_copy(network)
     adam = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True)
-    first = _take_up(network, average, adam, folder)
+    first, trained = _take_up(network, average, adam, folder)
     loader = _loader(pictures, plan, first)
     window: list[dict[str, Tensor]] = []
-    saved = first
-    began = time.monotonic()
+    saved, began = first, time.monotonic() - trained.seconds
     progress.start("train-detector", plan.iterations - first)
-    for done, samples in enumerate(loader, start=first + 1):
+    for done, samples in enumerate(_one_line_errors(loader), start=first + 1):
+        # torchvision's two-stage detectors draw which proposals they learn from
+        torch.manual_seed(int(rng_for(plan.seed, "train-detector", "step", done).integers(2**63)))
         for group in adam.param_groups:
             group["lr"] = learning_rate(done - 1, plan.iterations, config)
         losses = _losses(network, samples, plan)
@@ -81,15 +93,17 @@ def train_detector_network(
         if done % config.log_every and not last:
             progress.advance()
             continue
-        record(done, _means(window, done, plan))
+        trained = Trained(time.monotonic() - began, _means(window, done, plan))
+        record(done, {**trained.losses, "learning_rate": learning_rate(done - 1, plan.iterations, config)})
         window.clear()
         if done - saved >= config.checkpoint_every or last:
             saved = done
             state = {"adam": adam.state_dict(), "average": average.state_dict(), "network": network.state_dict()}
-            save_checkpoint(folder, {"step": done, "total_steps": plan.iterations, **state})
+            told = {"losses": dict(trained.losses), "seconds": trained.seconds}
+            save_checkpoint(folder, {"step": done, "total_steps": plan.iterations, **told, **state})
         progress.advance()
     save_detector(folder, average, DetectorCard(plan.model, plan.class_names, plan.iterations, config))
-    return (time.monotonic() - began) / max(1, plan.iterations - first)
+    return trained
 
 
 def learning_rate(step: int, total: int, config: DetectorConfig) -> float:
@@ -104,7 +118,7 @@ def learning_rate(step: int, total: int, config: DetectorConfig) -> float:
 def _losses(network: nn.Module, samples: Sequence[Sample], plan: DetectorPlan) -> dict[str, Tensor]:
     """The network's own losses of a batch."""
     label = first_label(plan.model)
-    pictures = [sample.picture.to(plan.device, non_blocking=True).float() / 255 for sample in samples]
+    pictures = [sample.picture.to(plan.device).float() / 255 for sample in samples]
     targets = [
         {"boxes": sample.boxes.to(plan.device), "labels": sample.classes.to(plan.device) + label} for sample in samples
     ]
@@ -132,7 +146,21 @@ def _loader(pictures: Sequence[LabelledPicture], plan: DetectorPlan, first: int)
         num_workers=config.loader_workers,
         multiprocessing_context="spawn" if config.loader_workers else None,
         collate_fn=list,
+        worker_init_fn=_one_opencv_thread if config.loader_workers else None,
     )
+
+
+def _one_opencv_thread(worker: int) -> None:
+    cv2.setNumThreads(1)
+
+
+def _one_line_errors(loader: DataLoader[Sample]) -> Iterator[list[Sample]]:
+    """Batches; what a worker process raised comes as the one line that it said."""
+    try:
+        yield from loader
+    except GarbageSynthError as error:
+        last = [line for line in str(error).splitlines() if line.strip()][-1]
+        raise type(error)(last.partition("Error: ")[2] or last) from error
 
 
 def _means(window: Sequence[dict[str, Tensor]], done: int, plan: DetectorPlan) -> dict[str, float]:
@@ -147,15 +175,15 @@ def _means(window: Sequence[dict[str, Tensor]], done: int, plan: DetectorPlan) -
             f"training broke before iteration {done:,}: {', '.join(bad)} is not finite; try{remedy} a smaller learning "
             f"rate (--set learning_rate={plan.config.learning_rate / 2:g})"
         )
-    return {**means, "learning_rate": learning_rate(done - 1, plan.iterations, plan.config)}
+    return means
 
 
-def _take_up(network: nn.Module, average: nn.Module, adam: torch.optim.Optimizer, folder: Path) -> int:
-    """Load the checkpoint where there is one: the iterations done."""
+def _take_up(network: nn.Module, average: nn.Module, adam: torch.optim.Optimizer, folder: Path) -> tuple[int, Trained]:
+    """Load the checkpoint where there is one: the iterations done, and what they took."""
     state: dict[str, Any] | None = load_checkpoint(folder)
     if state is None:
-        return 0
+        return 0, Trained(0.0, {})
     network.load_state_dict(state["network"])
     average.load_state_dict(state["average"])
     adam.load_state_dict(state["adam"])
-    return int(state["step"])
+    return int(state["step"]), Trained(float(state["seconds"]), dict(state["losses"]))

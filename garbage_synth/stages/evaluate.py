@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from garbage_synth.compute.device import choose_device, describe
+from garbage_synth.compute.device import choose_device, describe, is_out_of_memory, out_of_memory
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
 from garbage_synth.core.types import Dataset, Split
 from garbage_synth.detect.class_match import ClassMatch, all_as_one, match_classes
@@ -122,13 +122,19 @@ def evaluate(
             overwrite=overwrite,
             resume=resume,
             dry_run=dry_run,
+            progress=progress,
         )
     if dry_run:
         return StageSummary("evaluate", out, about, warnings)
     if output is not None and output.finished:
         return StageSummary("evaluate", out, output.numbers, warnings, _open_file(output.path))
 
-    detections = _detect(detector, own, progress)
+    try:
+        detections = _detect(detector, own, progress)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise out_of_memory(f"while detecting on {chosen}", "give --device cpu") from error
     scores = score(own.split, detections, match)
     numbers = scores.numbers() | about
     if output is None:

@@ -1,7 +1,7 @@
 """`train-detector`: a small detector on a dataset, as a yardstick of what the dataset is worth."""
 
-import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -44,6 +44,7 @@ SAMPLES_FILE = "training_samples.jpg"
 
 _EPOCHS = 40
 _FEW_ITERATIONS = 200
+_READERS = 4
 _SHEET = (3, 4)  # rows and columns of the sheet of samples
 
 # Settings that change how fast a training is, not what comes out of it.
@@ -92,18 +93,22 @@ def train_detector(
             raise InputError(f"--{name} {value} must be at least 1")
     chosen = choose_device(device)
     kind = choose_precision(precision, chosen)
-    torch.manual_seed(seed)  # the random weights of the network
+    if not 0 <= seed < 2**63:
+        raise InputError(f"--seed {seed} must be from 0 to {2**63 - 1}")
     known = read_dataset(dataset)
     split = _split(dataset, known, split)
     files = split_files(dataset)[split]
     known = replace(known, splits={split: known.splits[split]})
     paths = locate_pictures(dataset, known)
     pictures = _labelled(known.splits[split], tuple(known.categories), {key: path for (_, key), path in paths.items()})
+    _read_all(pictures, progress)
     items = sum(len(picture.classes) for picture in pictures)
     if not items:
         raise InputError(f"{files.annotations} has no boxes to learn from; give a dataset with labels")
     class_names = tuple(known.categories.values())
-    network = build_detector(model, len(class_names), config)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = build_detector(model, len(class_names), config)
     taken = take_weights(network, weights) if weights else None
     per_epoch = -(-len(pictures) // config.batch)
     total = iterations or per_epoch * (epochs or _EPOCHS)
@@ -138,6 +143,7 @@ def train_detector(
         overwrite=overwrite,
         resume=resume,
         dry_run=dry_run,
+        progress=progress,
     )
     if output.finished:
         return StageSummary("train-detector", out, output.numbers, open_file=out / SAMPLES_FILE)
@@ -166,17 +172,14 @@ def train_detector(
     keep_records(out / STATS_FILE, key="iteration", up_to=steps[0] if steps else 0)
     write_text(out / "config.yaml", dump_config(config))
     write_bytes(out / SAMPLES_FILE, encode_jpeg(_sheet(pictures, plan)))
-    last: dict[str, float] = {}
 
     def record(iteration: int, values: dict[str, float]) -> None:
         append_record(out / STATS_FILE, {"iteration": iteration, **values})
-        last.update(values)
 
-    began = time.monotonic()
     try:
-        with computing_threads(config.threads):
+        with computing_threads(config.threads), torch.random.fork_rng():
             numbers["device"] = describe(chosen, kind)
-            pace = train_detector_network(network, pictures, plan, folder=out, record=record, progress=progress)
+            trained = train_detector_network(network, pictures, plan, folder=out, record=record, progress=progress)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -184,9 +187,9 @@ def train_detector(
             f"while training {model} on {chosen}", f"give --set batch={max(1, config.batch // 2)} or a smaller image_px"
         ) from error
     numbers |= {
-        "losses": {name: round(value, 4) for name, value in last.items() if name != "learning_rate"},
-        "seconds": round(time.monotonic() - began, 1),
-        "seconds_per_iteration": round(pace, 4),
+        "losses": {name: round(value, 4) for name, value in trained.losses.items()},
+        "seconds": round(trained.seconds, 1),
+        "seconds_per_iteration": round(trained.seconds / total, 4),
     }
     output.finish(numbers)
     return StageSummary("train-detector", out, numbers, tuple(warnings), out / SAMPLES_FILE)
@@ -211,9 +214,19 @@ def _labelled(split: Split, categories: Sequence[int], paths: Mapping[int, Path]
         own = boxes.get(record.id, [])
         corners = np.array([annotation.bbox_xywh for annotation in own], np.float64).reshape(-1, 4)
         corners[:, 2:] += corners[:, :2]
+        corners = corners.clip(0, [record.width, record.height] * 2)  # where a label hangs over the edge
+        within = (corners[:, 2:] > corners[:, :2]).all(1)
         classes = np.array([categories.index(annotation.category_id) for annotation in own], np.int64)
-        pictures.append(LabelledPicture(partial(read_rgb, paths[record.id]), corners, classes))
+        pictures.append(LabelledPicture(partial(read_rgb, paths[record.id]), corners[within], classes[within]))
     return pictures
+
+
+def _read_all(pictures: Sequence[LabelledPicture], progress: Progress) -> None:
+    """Raises InputError for the first picture that cannot be decoded: now rather than hours later."""
+    progress.start("reading pictures", len(pictures))
+    with ThreadPoolExecutor(_READERS) as pool:
+        for _ in pool.map(lambda picture: picture.read().shape, pictures):
+            progress.advance()
 
 
 def _sheet(pictures: list[LabelledPicture], plan: DetectorPlan) -> NDArray[np.uint8]:

@@ -201,6 +201,17 @@ def test_a_turned_hue_keeps_lightness_and_greys(hue_deg: float) -> None:
     assert (np.abs(image[60, 110].astype(int) - 130) <= 1).all()
 
 
+def test_a_turned_item_takes_on_the_belts_light_as_one_of_its_colour_does() -> None:
+    look = Look(match_lightness=0.5, match_colour=0.3, follow_field=0.0)
+    red = Stock({"can/a": box_rgba(40, 40, (200, 60, 60))})
+    turned = render(scene(placed("can/a", (60, 60), hue_deg=100.0)), red.assets).image_rgb[60, 60]
+    fitted = render(scene(placed("can/a", (60, 60), hue_deg=100.0), look=look), red.assets).image_rgb[60, 60]
+
+    own = Stock({"can/a": box_rgba(40, 40, turned.tolist())})
+    expected = render(scene(placed("can/a", (60, 60)), look=look), own.assets).image_rgb[60, 60]
+    np.testing.assert_allclose(fitted.astype(int), expected.astype(int), atol=2)
+
+
 @pytest.mark.parametrize(
     ("camera", "differs"),
     [

@@ -371,6 +371,16 @@ def test_switching_turns_and_flips_off_leaves_the_rest() -> None:
     assert replace(still, angle_deg=plain.angle_deg, flipped=plain.flipped) == plain
 
 
+def test_turning_hues_leaves_the_rest_of_the_scene() -> None:
+    plain = sample(CompositeConfig())
+    turned = sample(CompositeConfig.model_validate({"light": {"hue_jitter_deg": 90}}))
+    hues = [placement.hue_deg for placement in turned.placements]
+
+    assert len(set(hues)) == len(hues) > 2
+    assert max(hues, key=abs) > 5 or min(hues) < -5
+    assert replace(turned, placements=tuple(replace(own, hue_deg=0.0) for own in turned.placements)) == plain
+
+
 def test_distractors_below_are_hidden_by_items() -> None:
     config = CompositeConfig.model_validate({"distractors": {"count": [3, 3], "above_probability": 0.0}})
     catalog = replace(STOCK.catalog((2, 2)), distractors=(STOCK.facts["cup/a"],))

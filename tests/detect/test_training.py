@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +21,24 @@ SMALL = DetectorConfig(image_px=64, batch=2, log_every=2, checkpoint_every=2)
 PLAN = DetectorPlan("fcos-small", ("box", "can"), SMALL, 6, (64, 64), 1, CPU, "fp32")
 
 
+def painted(box: tuple[int, int, int, int], channel: int) -> NDArray[np.uint8]:
+    x0, y0, x1, y1 = box
+    pixels = np.full((64, 64, 3), 60, np.uint8)
+    pixels[y0:y1, x0:x1, channel] = 250
+    return pixels
+
+
 def pictures() -> list[LabelledPicture]:
     """A red box, then a green one elsewhere."""
+    boxes = ((8, 8, 40, 32), (20, 24, 56, 56))
+    return [
+        LabelledPicture(partial(painted, box, number), np.array([box], np.float64), np.array([number]))
+        for number, box in enumerate(boxes)
+    ]
 
-    def painted(box: tuple[int, int, int, int], channel: int, number: int) -> LabelledPicture:
-        x0, y0, x1, y1 = box
 
-        def read() -> NDArray[np.uint8]:
-            pixels = np.full((64, 64, 3), 60, np.uint8)
-            pixels[y0:y1, x0:x1, channel] = 250
-            return pixels
-
-        return LabelledPicture(read, np.array([box], np.float64), np.array([number]))
-
-    return [painted((8, 8, 40, 32), 0, 0), painted((20, 24, 56, 56), 1, 1)]
+def ignore(iteration: int, values: dict[str, float]) -> None:
+    """A record that is not kept."""
 
 
 def train(folder: Path, plan: DetectorPlan = PLAN, *, stop: int | None = None) -> list[int]:
@@ -83,13 +88,41 @@ def test_two_pictures_are_learnt_by_heart(tmp_path: Path) -> None:
         assert found[0].scores[0] > 0.5
 
 
-def test_a_training_taken_up_again_ends_with_the_same_bits(tmp_path: Path) -> None:
-    train(tmp_path / "whole")
+@pytest.mark.parametrize("model", ["fcos-small", "fasterrcnn-mobilenet"])
+def test_a_training_taken_up_again_ends_with_the_same_bits(tmp_path: Path, model: str) -> None:
+    size = 64 if model == "fcos-small" else 128  # from there its samplers have to choose among the anchors
+    config = SMALL.model_copy(update={"image_px": size, "log_every": 1, "checkpoint_every": 1})
+    plan = replace(PLAN, model=model, config=config, size_hw=(size, size), iterations=3)
+    train(tmp_path / "whole", plan)
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "broken", stop=4)
-    assert train(tmp_path / "broken") == [4, 6]
+        train(tmp_path / "broken", plan, stop=2)
+    torch.rand(7)  # what else was drawn meanwhile plays no part
+    assert train(tmp_path / "broken", plan) == [2, 3]
 
     assert (tmp_path / "broken" / DETECTOR_FILE).read_bytes() == (tmp_path / "whole" / DETECTOR_FILE).read_bytes()
+
+
+def test_loader_processes_change_nothing(tmp_path: Path) -> None:
+    def weights(workers: int) -> bytes:
+        folder = tmp_path / str(workers)
+        config = SMALL.model_copy(update={"loader_workers": workers})
+        train(folder, replace(PLAN, config=config, iterations=2))
+        return load_file(folder / DETECTOR_FILE)["backbone.stem.0.0.weight"].numpy().tobytes()
+
+    assert weights(1) == weights(0)
+
+
+def test_a_training_found_at_its_end_still_tells_what_it_took(tmp_path: Path) -> None:
+    first = train_detector_network(
+        build_detector(PLAN.model, 2, SMALL), pictures(), PLAN, folder=tmp_path, record=ignore, progress=NullProgress()
+    )
+    again = train_detector_network(
+        build_detector(PLAN.model, 2, SMALL), pictures(), PLAN, folder=tmp_path, record=ignore, progress=NullProgress()
+    )
+
+    assert again == first
+    assert first.seconds > 0
+    assert first.losses.keys() == {"bbox_ctrness", "bbox_regression", "classification"}
 
 
 def test_the_kept_weights_are_the_average(tmp_path: Path) -> None:

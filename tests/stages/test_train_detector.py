@@ -102,6 +102,39 @@ def test_a_missing_picture_and_a_dataset_without_boxes_are_refused(tmp_path: Pat
     assert not (tmp_path / "run").exists()
 
 
+def test_boxes_are_cut_at_the_edge_of_the_picture() -> None:
+    from garbage_synth.core.types import Annotation, ImageRecord, Split
+    from garbage_synth.stages.train_detector import _labelled
+
+    def box(number: int, *xywh: float) -> Annotation:
+        return Annotation(number, 1, 5, (xywh[0], xywh[1], xywh[2], xywh[3]), 1.0, 0, None)
+
+    split = Split(
+        (ImageRecord(1, "a.jpg", 100, 80),), (box(1, -10, 5, 30, 20), box(2, 90, 70, 50, 50), box(3, 120, 0, 9, 9))
+    )
+    (picture,) = _labelled(split, (4, 5), {1: Path("a.jpg")})
+
+    assert picture.boxes_xyxy.tolist() == [[0, 5, 20, 25], [90, 70, 100, 80]]
+    assert picture.classes.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("scale", [[0, 1], [-1, 1], [1.35, 0.75], [1, 50]])
+def test_a_zoom_that_makes_no_sense_is_refused(scale: list[float]) -> None:
+    with pytest.raises(ValueError, match="scale"):
+        DetectorConfig.model_validate({"augment": {"scale": scale}})
+
+
+def test_a_picture_damaged_inside_is_named(tmp_path: Path) -> None:
+    data = write_tree(tmp_path / "d", drawn_dataset({"train": [(96, 64)] * 3}))
+    path = data / "images" / "train" / "train_0002.jpg"
+    content = path.read_bytes()
+    path.write_bytes(content[:40] + bytes(200) + content[240:])  # its head and its end are those of a JPEG
+
+    with pytest.raises(InputError, match=r"train_0002\.jpg"):
+        train_detector(data, tmp_path / "run", iterations=4, config=SMALL)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     data = write_tree(tmp_path / "d", drawn_dataset({"train": [(96, 64)] * 3}))
     (data / "images" / "train" / "train_0002.jpg").write_bytes(b"no picture")
