@@ -239,7 +239,8 @@ def test_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path: Path) -> N
 def test_workers_share_the_detectors_and_a_dead_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from garbage_synth.errors import GarbageSynthError
 
-    def pool(task: Any, items: Any, *, workers: int) -> Any:
+    def pool(task: Any, items: Any, *, workers: int, interruptible: bool) -> Any:
+        assert interruptible
         asked.append(workers)
         yield task(items[0])
         raise GarbageSynthError("a worker process died")
