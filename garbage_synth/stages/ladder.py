@@ -77,12 +77,12 @@ def ladder(
         on_cpu=on_cpu,
         progress=progress,
     )
-    arms = _told_arms(plan, [arm for arm in plan.arms if arm.key not in wrong], failed, ledger, file, overrides)
-    results = collect_results(plan, arms, ledger, file, failed, progress)
+    told = _told_arms(plan, [arm for arm in plan.arms if arm.key not in wrong], failed, ledger, file, overrides)
+    results = collect_results(plan, told, ledger, file, failed, progress)
     write_json(plan.out / RESULTS_FILE, results)
     write_text(plan.out / TABLE_FILE, ladder_table(results))
     write_bytes(plan.out / FIGURE_FILE, encode_png(draw_ladder(results)))
-    _copy_sheets(plan, arms)
+    _copy_sheets(plan, told)
     warnings = (*made.warnings, *(f"detector {name} failed: {error}" for name, error in failed.items()))
     return StageSummary("ladder", plan.out, results, warnings, plan.out / FIGURE_FILE, ok=not failed)
 
