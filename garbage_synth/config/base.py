@@ -23,6 +23,9 @@ class StageConfig(BaseModel):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """What each value of the key `preset` sets, for settings that have such a key."""
 
+    without_effect: ClassVar[frozenset[str]] = frozenset()
+    """Keys that change how fast or how talkative a stage is, not what comes out: changing one makes nothing anew."""
+
     @model_validator(mode="before")
     @classmethod
     def _start_from_preset(cls, values: Any) -> Any:

@@ -7,7 +7,7 @@ or beside the images (`_annotations.coco.json`), and one bare COCO file with its
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from garbage_synth.io.images import image_size
 
 __all__ = [
     "SplitFiles",
+    "chosen_split",
     "image_path",
     "read_dataset",
     "read_document",
@@ -70,6 +71,21 @@ def split_files(root: Path, images: Path | None = None) -> dict[str, SplitFiles]
         existing = [folder for folder in folders if folder.is_dir()]
         splits[name] = SplitFiles(path, (images,) if images else tuple(dict.fromkeys(existing)))
     return splits
+
+
+def chosen_split(dataset_path: Path, splits: Collection[str], asked: str | None, usual: Sequence[str]) -> str:
+    """The split that is asked for, else the first usual one that is there, else the only one.
+
+    Raises InputError, listing the splits, where it is not there or none says which.
+    """
+    if asked is None:
+        found = next((name for name in usual if name in splits), next(iter(splits)) if len(splits) == 1 else None)
+    else:
+        found = asked if asked in splits else None
+    if found is None:
+        missing = repr(asked) if asked is not None else " or ".join(usual)
+        raise InputError(f"{dataset_path} has no split {missing}; choose one of {', '.join(splits)} by split")
+    return found
 
 
 def read_text(path: Path) -> str:

@@ -15,7 +15,7 @@ from garbage_synth.errors import InputError, OutputExistsError
 from garbage_synth.io.atomic import write_json
 from garbage_synth.io.folders import files_under
 
-__all__ = ["MANIFEST_FILE", "OutputFolder", "fingerprint", "open_output", "read_manifest"]
+__all__ = ["MANIFEST_FILE", "OutputFolder", "file_hash", "fingerprint", "open_output", "read_manifest"]
 
 MANIFEST_FILE = "garbage-synth.json"
 
@@ -137,11 +137,12 @@ def fingerprint(paths: Sequence[Path]) -> str:
             members = [(path.name, path)]
         total.update(f"{len(members)}\n".encode())
         for name, file in members:
-            total.update(f"{name}\x1f{_hash_file(file)}\n".encode())
+            total.update(f"{name}\x1f{file_hash(file)}\n".encode())
     return total.hexdigest()[:32]
 
 
-def _hash_file(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """SHA-256 of the bytes of a file, hexadecimal. Raises InputError where it cannot be read."""
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

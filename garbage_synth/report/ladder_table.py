@@ -70,7 +70,7 @@ def _row(key: str, arm: Mapping[str, Any]) -> str:
     minutes = arm["minutes"]
     cells = (
         key,
-        arm["name"],
+        arm["name"].replace("\\", r"\\").replace("|", r"\|"),
         f"{arm['train']['images']:,}",
         _number(arm["ap_mean"], ".3f") + ("" if arm["ap_spread"] is None else f" ± {arm['ap_spread']:.3f}"),
         _number(arm["ap50_mean"], ".3f"),

@@ -1,6 +1,7 @@
 """A ladder file, read and checked whole before anything runs: a pipeline, and detectors trained on what it makes."""
 
 import re
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,10 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Stages to run, then arms to train and evaluate on one test set. gap: arms between which the gap is measured."""
+    """Stages to run, then arms to train and evaluate on one test set.
+
+    gap: arms between which the gap is measured. keys: those of all arms in the file, also of those that are not run.
+    """
 
     out: Path
     stages: tuple[Step, ...]
@@ -72,6 +76,7 @@ class Ladder:
     seeds: tuple[int, ...]
     gap: tuple[str, str] | None
     curve: Curve | None
+    keys: tuple[str, ...]
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -113,10 +118,9 @@ def load_ladder(
         place = _Place(file.parent, folder, stages, f"{where}: arm {key}")
         pairs = tuple(_pair(key, seed, {**detector, "dataset": arms[key]["train"]}, test, place) for seed in seeds)
         train = pairs[0].train.arguments["dataset"]
-        made.append(Arm(key, str(arms[key].get("name", key)), train, needs[key], pairs))
-    return Ladder(
-        folder, stages, tuple(made), seeds, _gap(own.get("gap"), arms, where), _curve(own.get("curve"), arms, where)
-    )
+        made.append(Arm(key, arms[key].get("name", key), train, needs[key], pairs))
+    gap, curve = _gap(own.get("gap"), arms, where), _curve(own.get("curve"), arms, where)
+    return Ladder(folder, stages, tuple(made), seeds, gap, curve, tuple(arms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,8 @@ def _arm_entries(value: Any, where: str) -> dict[str, Mapping[str, Any]]:
             raise ConfigError(f"{where}: arm {key!r} must be letters, digits and -")
         if not isinstance(entry, dict) or set(entry) - {"name", "train"} or not isinstance(entry.get("train"), str):
             raise ConfigError(f"{where}: arm {key} must hold `train`, a dataset, and may hold `name`")
+        if not _is_label(entry.get("name", key)):
+            raise ConfigError(f"{where}: the name of arm {key} is {entry['name']!r}, expected text on one line")
     return {str(key): entry for key, entry in value.items()}
 
 
@@ -194,8 +200,8 @@ def _gap(value: Any, arms: Mapping[str, Any], where: str) -> tuple[str, str] | N
     if value is None:
         return None
     ends = (value.get("from"), value.get("to")) if isinstance(value, dict) and len(value) == 2 else ()
-    if len(ends) != 2 or any(str(end) not in arms for end in ends):
-        raise ConfigError(f"{where}: gap is {value!r}, expected two arms, as in {{from: a, to: e}}")
+    if len(ends) != 2 or any(str(end) not in arms for end in ends) or ends[0] == ends[1]:
+        raise ConfigError(f"{where}: gap is {value!r}, expected two different arms, as in {{from: a, to: e}}")
     return str(ends[0]), str(ends[1])
 
 
@@ -206,7 +212,22 @@ def _curve(value: Any, arms: Mapping[str, Any], where: str) -> Curve | None:
     if (
         not isinstance(places, dict)
         or len(places) < 2
-        or not all(str(key) in arms and type(x) in (int, float) and x > 0 for key, x in places.items())
+        or not all(str(key) in arms and _is_place(x) for key, x in places.items())
+        or len({float(x) for x in places.values()}) < len(places)
+        or not _is_label(value.get("x", "x"))
     ):
-        raise ConfigError(f"{where}: curve is {value!r}, expected {{x: NAME, arms: {{ARM: NUMBER, ...}}}}, two or more")
-    return Curve(str(value.get("x", "x")), {str(key): float(x) for key, x in places.items()})
+        raise ConfigError(
+            f"{where}: curve is {value!r}, expected {{x: NAME, arms: {{ARM: NUMBER, ...}}}}, two or more arms at "
+            "different numbers above 0"
+        )
+    return Curve(value.get("x", "x"), {str(key): float(x) for key, x in places.items()})
+
+
+def _is_place(value: Any) -> bool:
+    """A finite number above 0."""
+    return type(value) in (int, float) and 0 < value <= sys.float_info.max
+
+
+def _is_label(value: Any) -> bool:
+    """Text on one line."""
+    return isinstance(value, str) and bool(value.strip()) and value.isprintable()

@@ -1,9 +1,8 @@
 """Training and judging the detectors of a ladder, several at a time; what is finished and unchanged is left alone."""
 
-import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -64,7 +63,7 @@ def run_pairs(
     here = progress if workers <= 1 else None
     task = partial(_run_pair, out=ledger.out, device=device, on_cpu=on_cpu, progress=here)
     try:
-        for outcome in map_unordered(task, work, workers=workers):
+        for outcome in map_unordered(task, work, workers=workers, interruptible=True):
             del left[outcome.pair.name]
             ledger.records |= outcome.records
             ledger.write()
@@ -105,7 +104,7 @@ def _open_work(pairs: Sequence[Pair], ledger: Ledger) -> list[_Work]:
 
 def _run_pair(work: _Work, *, out: Path, device: str, on_cpu: bool, progress: Progress | None) -> _Outcome:
     records: dict[str, dict[str, Any]] = {}
-    with _interruptible() if progress is None else nullcontext(), _threads(1 if on_cpu else None):
+    with _threads(1 if on_cpu else None):
         try:
             _run(work.pair.train, work.training, work.known, records, out, device, progress)
             evaluation = identity_of(work.pair.evaluate)
@@ -164,16 +163,6 @@ def _threads(count: int | None) -> AbstractContextManager[None]:
     from garbage_synth.compute.device import computing_threads
 
     return computing_threads(count)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end what a worker process does, which ignores it otherwise: a training takes too long to wait for."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _headline(outcome: _Outcome) -> str:

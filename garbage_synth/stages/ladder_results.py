@@ -2,7 +2,7 @@
 
 import inspect
 import subprocess
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ __all__ = ["collect_results"]
 
 
 def collect_results(
-    ladder: Ladder, ledger: Ledger, file: Path, failed: Mapping[str, str], progress: Progress
+    ladder: Ladder, told: Sequence[Arm], ledger: Ledger, file: Path, failed: Mapping[str, str], progress: Progress
 ) -> dict[str, Any]:
-    """The content of results.json. failed: what went wrong by pair, "<arm>_<seed>".
+    """The content of results.json. told: the arms of the table, with those of their pairs that are done. failed: what
+    went wrong by pair, "<arm>_<seed>".
 
     For every arm ap_mean, ap_spread (sample standard deviation over seeds, null for one), ap50_mean, ap75_mean,
     per_class (mean AP), seeds (AP of each), gap_closed (a fraction, null = undefined), train (images, annotations),
@@ -30,10 +31,11 @@ def collect_results(
     judging = ladder.pairs[0].evaluate
     truth = judging.arguments["truth"]
     test = read_set(truth, judging.arguments.get("split"), ("test", "val"))
-    looks = _distances(ladder, ledger, test, truth, progress)
-    arms = {arm.key: _arm(arm, ledger, failed, looks[arm.key]) for arm in ladder.arms}
+    sets = {arm.key: read_set(arm.train, ladder.pairs[0].train.arguments.get("split"), ("train",)) for arm in told}
+    looks = _distances(told, sets, ledger, test, truth, progress)
+    arms = {arm.key: _arm(arm, ledger, sets[arm.key], looks[arm.key]) for arm in told}
     gap = _gap(ladder.gap, arms)
-    done = [pair for pair in ladder.pairs if pair.name not in failed]
+    done = [pair for arm in told for pair in arm.pairs]
     judged = ledger.of(done[0].evaluate)["numbers"] if done else {}
     devices = sorted({ledger.of(pair.train)["numbers"].get("device", "unknown") for pair in done})
     return {
@@ -56,11 +58,9 @@ def collect_results(
     }
 
 
-def _arm(arm: Arm, ledger: Ledger, failed: Collection[str], looks: Mapping[str, float]) -> dict[str, Any]:
-    train = _train_set(arm)
-    done = [pair for pair in arm.pairs if pair.name not in failed]
-    judged = [ledger.records[pair.evaluate.name]["numbers"] for pair in done]
-    seeds = [_seed(pair, numbers, ledger) for pair, numbers in zip(done, judged, strict=True)]
+def _arm(arm: Arm, ledger: Ledger, train: PictureSet, looks: Mapping[str, float]) -> dict[str, Any]:
+    judged = [ledger.records[pair.evaluate.name]["numbers"] for pair in arm.pairs]
+    seeds = [_seed(pair, numbers, ledger) for pair, numbers in zip(arm.pairs, judged, strict=True)]
     aps = [seed["ap"] for seed in seeds if seed["ap"] is not None]
     classes = {name: None for numbers in judged for name in numbers.get("per_class", {})}
     return {
@@ -97,10 +97,6 @@ def _training_seconds(record: Mapping[str, Any]) -> float:
     return max(float(seconds) for seconds in told if seconds is not None)
 
 
-def _train_set(arm: Arm) -> PictureSet:
-    return read_set(arm.train, arm.pairs[0].train.arguments.get("split"), ("train",))
-
-
 def _mean_of(judged: Sequence[Mapping[str, Any]], key: str) -> float | None:
     return mean([numbers[key] for numbers in judged if numbers.get(key) is not None])
 
@@ -132,18 +128,23 @@ def _curve(curve: Curve, arms: Mapping[str, Mapping[str, Any]]) -> dict[str, Any
 
 
 def _distances(
-    ladder: Ladder, ledger: Ledger, test: PictureSet, truth: Path, progress: Progress
+    arms: Sequence[Arm],
+    sets: Mapping[str, PictureSet],
+    ledger: Ledger,
+    test: PictureSet,
+    truth: Path,
+    progress: Progress,
 ) -> dict[str, dict[str, float]]:
     """Those of every arm, kept in the ledger until its pictures change."""
     print_of = cached_fingerprint()
-    progress.start("distances from the test pictures", len(ladder.arms))
+    progress.start("distances from the test pictures", len(arms))
     found = {}
-    for arm in ladder.arms:
+    for arm in arms:
         name = f"distances/{arm.key}"
         identity = {"test": print_of([truth]), "split": test.split, "train": print_of([arm.train])}
         known = ledger.records.get(name, {})
         if known.get("identity") != identity:
-            numbers = distances(_train_set(arm), test)
+            numbers = distances(sets[arm.key], test)
             known = {"identity": identity, "numbers": numbers, "status": "finished"}
             ledger.records[name] = known
             ledger.write()

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from garbage_synth.errors import InputError
-from garbage_synth.io.dataset import read_dataset, split_files
+from garbage_synth.io.dataset import chosen_split, read_dataset, split_files
 from garbage_synth.io.images import read_rgb
 from garbage_synth.io.resize import resize_rgb
 
@@ -32,15 +31,9 @@ class PictureSet:
 
 
 def read_set(root: Path, split: str | None, otherwise: Sequence[str]) -> PictureSet:
-    """A split of a dataset: the one named, else the first of `otherwise` that it has, else its only one.
-
-    Raises InputError where it has none of them, or none that says which.
-    """
+    """A split of a dataset, which one as `chosen_split` says. Raises InputError as that does."""
     dataset, files = read_dataset(root), split_files(root)
-    names = [split] if split is not None else [*otherwise, *(dataset.splits if len(dataset.splits) == 1 else ())]
-    found = next((name for name in names if name in dataset.splits), None)
-    if found is None:
-        raise InputError(f"{root} has the splits {', '.join(dataset.splits)}, not {' or '.join(names)}")
+    found = chosen_split(root, dataset.splits, split, otherwise)
     part = dataset.splits[found]
     paths = tuple(files[found].locate(record.file_name) for record in part.images)
     return PictureSet(found, paths, sum(not entry.iscrowd for entry in part.annotations))

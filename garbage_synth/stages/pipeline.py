@@ -7,10 +7,10 @@ from typing import Any
 
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
 from garbage_synth.errors import GarbageSynthError
-from garbage_synth.io.output import fingerprint
 from garbage_synth.stages.recipe import Step, load_recipe
 from garbage_synth.stages.steps import (
     Ledger,
+    fingerprint,
     finished_record,
     headline,
     how_to_begin,

@@ -33,7 +33,8 @@ _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 class Command:
     """A command that a pipeline may name: which arguments are paths it reads, its settings' type, what it writes.
 
-    flags: those whose argument has another name, as pipelines may call it too.
+    flags: those whose argument has another name, as pipelines may call it too. read_of: the one file that is read of
+    a folder, by argument; what else lies there does not count.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Command:
     writes_file: bool = False
     writes_nothing: bool = False
     flags: Mapping[str, str] = field(default_factory=dict)
+    read_of: Mapping[str, str] = field(default_factory=dict)
 
     def function(self) -> Callable[..., Any]:
         """The stage function."""
@@ -82,7 +84,7 @@ _COMMANDS = {
         Command("validate", ("dataset",), writes_nothing=True),
         Command("report", ("datasets",), writes_file=True),
         Command("frames", ("source",), "frames.FramesConfig"),
-        Command("evaluate", ("run", "truth"), flags={"map": "class_map"}),
+        Command("evaluate", ("run", "truth"), flags={"map": "class_map"}, read_of={"run": "detector.safetensors"}),
     )
 }
 
@@ -101,6 +103,15 @@ class Step:
         """The paths that are read, by argument."""
         given = {name: self.arguments[name] for name in self.command.inputs if self.arguments.get(name) is not None}
         return {name: value if isinstance(value, list) else [value] for name, value in given.items()}
+
+    def contents(self) -> dict[str, list[Path]]:
+        """The files and folders whose contents decide what comes out, by argument."""
+        return {
+            name: [path / self.command.read_of[name] if path.is_dir() else path for path in paths]
+            if name in self.command.read_of
+            else paths
+            for name, paths in self.inputs().items()
+        }
 
 
 @dataclass(frozen=True, slots=True)

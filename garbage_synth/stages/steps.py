@@ -8,16 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from garbage_synth.config.base import StageConfig
 from garbage_synth.core.progress import Progress, StageSummary
 from garbage_synth.errors import InputError, OutputExistsError
+from garbage_synth.formats.coco import is_safe_file_name
+from garbage_synth.io import output
 from garbage_synth.io.atomic import write_json
-from garbage_synth.io.output import fingerprint, read_manifest
+from garbage_synth.io.dataset import read_document, split_files
+from garbage_synth.io.output import read_manifest
 from garbage_synth.stages.recipe import Step
 
 __all__ = [
     "How",
     "Ledger",
     "cached_fingerprint",
+    "fingerprint",
     "finished_record",
     "headline",
     "how_to_begin",
@@ -81,6 +86,25 @@ class How:
     resume: bool
 
 
+def fingerprint(paths: Sequence[Path]) -> str:
+    """`io.output.fingerprint` of files and folders, in which the pictures of a COCO file count as well."""
+    return output.fingerprint([one for path in paths for one in (path, *_pictures_of(path))])
+
+
+def _pictures_of(path: Path) -> list[Path]:
+    """Those that a COCO file lists, sorted; none for another file or a folder."""
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return []
+    try:
+        listed = read_document(path).get("images")
+    except InputError:  # the stage that reads it says what is wrong
+        return []
+    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    names = {entry["file_name"] for entry in entries if is_safe_file_name(entry.get("file_name"))}
+    (files,) = split_files(path).values()
+    return [files.locate(name) for name in sorted(names)]
+
+
 def cached_fingerprint() -> Callable[[Sequence[Path]], str]:
     """`fingerprint`, each set of paths read once; for as long as nothing writes there."""
     cached = functools.cache(fingerprint)
@@ -90,11 +114,13 @@ def cached_fingerprint() -> Callable[[Sequence[Path]], str]:
 def identity_of(step: Step, fingerprint: Callable[[Sequence[Path]], str] = fingerprint) -> dict[str, Any]:
     """What decides the step's output: its arguments, and the contents of the files and folders it reads."""
     settings = {
-        name: value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+        name: value.model_dump(mode="json", exclude=set(value.without_effect))
+        if isinstance(value, StageConfig)
+        else value
         for name, value in step.arguments.items()
         if name not in step.command.inputs and name not in _WITHOUT_EFFECT
     }
-    inputs = {name: fingerprint(paths) for name, paths in step.inputs().items()}
+    inputs = {name: fingerprint(paths) for name, paths in step.contents().items()}
     plain: dict[str, Any] = json.loads(
         json.dumps({"inputs": inputs, "settings": settings, "stage": step.command.name}, default=str)
     )

@@ -7,7 +7,15 @@ import pytest
 from garbage_synth.core.types import Dataset, ImageRecord
 from garbage_synth.errors import InputError
 from garbage_synth.formats import coco
-from garbage_synth.io.dataset import image_path, read_dataset, read_document, read_text, split_files, write_annotations
+from garbage_synth.io.dataset import (
+    chosen_split,
+    image_path,
+    read_dataset,
+    read_document,
+    read_text,
+    split_files,
+    write_annotations,
+)
 from tests.makers import DrawnDataset, drawn_dataset, save, write_tree
 
 DRAWN: DrawnDataset = drawn_dataset({"train": [(40, 30)] * 2, "night": [(30, 40)] * 2}, seed=1)
@@ -61,6 +69,19 @@ def test_one_coco_file_with_a_folder_of_pictures_elsewhere(tmp_path: Path) -> No
     file = lay_out(tmp_path / "labels", "{}.json", "../pictures") / "night.json"
     record = read_dataset(file, tmp_path / "pictures").splits["night"].images[0]
     assert image_path(file, "night", record, tmp_path / "pictures") == tmp_path / "pictures" / record.file_name
+
+
+def test_the_split_is_the_one_asked_for_or_the_first_usual_one_or_the_only_one() -> None:
+    root = Path("data")
+    assert chosen_split(root, ["a", "test", "val"], "a", ["val"]) == "a"
+    assert chosen_split(root, ["a", "test", "val"], None, ["val", "test"]) == "val"
+    assert chosen_split(root, {"odd": 1}, None, ["train"]) == "odd"
+    for splits, asked, said in (
+        (["odd"], "train", "no split 'train'; choose one of odd"),
+        (["a", "b"], None, "no split test or val; choose one of a, b"),
+    ):
+        with pytest.raises(InputError, match=f"data has {said}"):
+            chosen_split(root, splits, asked, ["test", "val"])
 
 
 def test_a_picture_that_is_missing_is_expected_in_the_folder_of_its_split(tmp_path: Path) -> None:

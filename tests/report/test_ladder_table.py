@@ -87,6 +87,11 @@ def test_the_table_says_every_arm_and_how_it_was_measured() -> None:
     ]
 
 
+def test_a_bar_in_a_name_does_not_end_its_cell() -> None:
+    arm = {**results()["arms"]["a"], "name": "x | y\\"}
+    assert r"| a | x \| y\\ | 1,200 |" in ladder_table(results(arms={"a": arm}))
+
+
 def test_the_table_says_what_is_undefined_missing_or_failed() -> None:
     bare = {**results()["arms"]["a"], "ap_mean": None, "ap_spread": None, "ap50_mean": None, "gap_closed": None}
     curve = {"x": "synthetic images", "points": [{"x": 300.0}, {"x": 3000.0}], "enough": None, "tolerance": 0.01}

@@ -1,5 +1,6 @@
 """Mapping a task in this process and in a pool."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -154,6 +155,45 @@ def test_an_interrupted_pool_ends_without_tracebacks_of_its_workers(tmp_path: Pa
     os.killpg(child.pid, signal.SIGINT)
     _, stderr = child.communicate(timeout=60)
     assert (child.returncode, stderr.decode()) == (130, "")
+
+
+@pytest.mark.parametrize("whole_group", [True, False])
+def test_an_interrupted_pool_of_long_items_ends_at_once_and_begins_no_more(tmp_path: Path, whole_group: bool) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from garbage_synth.run.local import map_unordered\n"
+        "def task(number):\n"
+        "    Path(sys.argv[1], str(number)).touch()\n"
+        "    time.sleep(300)\n"
+        "if __name__ == '__main__':\n"
+        "    try:\n"
+        "        list(map_unordered(task, range(9), workers=2, interruptible=True))\n"
+        "    except KeyboardInterrupt:\n"
+        "        sys.exit(130)\n",
+        encoding="utf-8",
+    )
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    child = subprocess.Popen(
+        [sys.executable, str(script), str(begun)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while len(list(begun.iterdir())) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        (os.killpg if whole_group else os.kill)(child.pid, signal.SIGINT)
+        _, stderr = child.communicate(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)  # a session of its own, begun here
+    assert (child.returncode, stderr.decode()) == (130, "")
+    assert sorted(path.name for path in begun.iterdir()) == ["0", "1"]
 
 
 def _zombie(pid: int) -> bool:

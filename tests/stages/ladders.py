@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -25,7 +25,10 @@ FAILING: set[str] = set()
 class DetectorConfig(StageConfig):
     """Settings of the stand-in."""
 
+    without_effect: ClassVar[frozenset[str]] = frozenset({"log_every"})
+
     learning_rate: float = 0.01
+    log_every: int = 20
 
 
 def train_detector(
@@ -35,8 +38,10 @@ def train_detector(
     model: str = "fcos-small",
     epochs: int | None = None,
     iterations: int | None = None,
+    split: str | None = None,
     weights: Path | None = None,
     device: str = "auto",
+    precision: str = "auto",
     seed: int = 0,
     config: DetectorConfig | None = None,
     resume: bool = False,
@@ -53,8 +58,10 @@ def train_detector(
     CALLS.append(f"train {out.name}" + (f":{flags}" if flags else ""))
     if output.finished:
         return StageSummary("train-detector", out, output.numbers)
-    items = len(json.loads((dataset / "annotations" / "instances_train.json").read_text())["annotations"])
-    (out / "detector.json").write_text(json.dumps({"items": items, "seed": seed}))
+    file = dataset / "annotations" / "instances_train.json" if dataset.is_dir() else dataset
+    items = len(json.loads(file.read_text())["annotations"])
+    (out / "checkpoint.pt").write_text("never the same twice")
+    (out / "detector.safetensors").write_text(json.dumps({"items": items, "seed": seed}))
     _fail(out)
     numbers = {"seconds": 120.0 + seed, "images": 4, "iterations": iterations, "device": f"a {device}"}
     output.finish(numbers)
@@ -78,13 +85,13 @@ def evaluate(
 ) -> StageSummary:
     """AP is a hundredth an item, and a thousandth a seed."""
     assert out is not None
-    identity = {"run": fingerprint([run]), "truth": fingerprint([truth]), "split": split}
+    identity = {"run": fingerprint([run / "detector.safetensors"]), "truth": fingerprint([truth]), "split": split}
     output = open_output(
         out, stage="evaluate", identity=identity, inputs=[run, truth], overwrite=overwrite, resume=resume
     )
     CALLS.append(f"evaluate {out.name}")
     _fail(out)
-    detector = json.loads((run / "detector.json").read_text())
+    detector = json.loads((run / "detector.safetensors").read_text())
     ap = detector["items"] / 100 + detector["seed"] / 1000
     (out / "detections.jpg").write_bytes(f"{ap}".encode())
     numbers = {"ap": ap, "ap50": ap * 2, "ap75": None, "per_class": {"can": {"ap": ap, "ap50": ap}}}

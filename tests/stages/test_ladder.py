@@ -1,4 +1,7 @@
+import inspect
 import json
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +11,13 @@ from typer.testing import CliRunner
 from garbage_synth.cli import app
 from garbage_synth.console import summary_as_text
 from garbage_synth.core.progress import NullProgress
-from garbage_synth.errors import OutputExistsError
+from garbage_synth.core.types import Dataset
+from garbage_synth.errors import InputError, OutputExistsError
 from garbage_synth.stages import ladder_pairs
 from garbage_synth.stages.ladder import ladder
+from garbage_synth.stages.recipe import _COMMANDS
+from tests.makers import DrawnDataset, belt_rgb, drawn_dataset, save, write_tree
+from tests.stages import ladders
 from tests.stages.ladders import CALLS, FAILING, install, small_ladder, write_ladder
 
 
@@ -52,7 +59,8 @@ def test_stages_run_then_every_detector_and_the_results_compare_them(tmp_path: P
         "class_agnostic": False,
     }  # fmt: skip
     assert found["detector"] == {
-        "model": "fcos-small", "epochs": None, "iterations": 5, "weights": None, "config": {"learning_rate": 0.5}
+        "model": "fcos-small", "epochs": None, "iterations": 5, "split": None, "weights": None, "precision": "auto",
+        "config": {"learning_rate": 0.5, "log_every": 20},
     }  # fmt: skip
     assert found["device"] == "a cpu"
     assert found["gap"] == {"from": "a", "to": "e", "undefined": None}
@@ -96,6 +104,45 @@ def test_only_what_depends_on_a_change_is_done_again(tmp_path: Path) -> None:
     assert CALLS == []  # a run of fewer seeds has not forgotten the others
 
 
+def test_what_changes_no_detector_trains_none(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    arguments: dict[str, Any] = {"arms": ["a"]}
+    ran(path, **arguments)
+    CALLS.clear()
+    ran(path, overrides=["detector.config.log_every=1"], **arguments)
+    for checkpoint in (tmp_path / "made" / "detectors").glob("*/checkpoint.pt"):
+        checkpoint.unlink()
+    ran(path, **arguments)
+    assert CALLS == []
+    ran(path, overrides=["detector.config.learning_rate=0.1", "seeds=[0]"], **arguments)
+    assert CALLS == ["train a_0:O"]  # the same weights by chance: the evaluation stands
+
+
+def test_a_replaced_picture_of_a_coco_file_is_seen(tmp_path: Path) -> None:
+    document = small_ladder(tmp_path) | {"seeds": [0], "gap": None}
+    document["arms"] = {"n": {"train": "drawn/annotations/instances_train.json"}}
+    path = write_ladder(tmp_path, document)
+    ran(path)
+    CALLS.clear()
+    ran(path)
+    assert CALLS == []
+    save(tmp_path / "drawn" / "images" / "train" / "train_0002.jpg", belt_rgb(32, 24, seed=77))
+    ran(path)
+    assert CALLS == ["train n_0:O"]
+
+
+def test_the_stand_ins_take_what_the_stages_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    for name in ("train_detector", "evaluate"):
+        real = getattr(import_module(f"garbage_synth.stages.{name}"), name)
+        theirs, ours = (inspect.signature(function).parameters for function in (real, getattr(ladders, name)))
+        assert {key: (one.kind, one.default) for key, one in ours.items()} == {
+            key: (one.kind, one.default) for key, one in theirs.items()
+        }
+    evaluation = _COMMANDS["evaluate"]
+    assert evaluation.read_of == {"run": import_module("garbage_synth.detect.detector").DETECTOR_FILE}
+
+
 def test_some_arms_run_alone_and_their_gap_is_undefined(tmp_path: Path) -> None:
     path = write_ladder(tmp_path, small_ladder(tmp_path))
     found = ran(path, arms=["a"], overrides=["seeds=[0]"])
@@ -104,6 +151,67 @@ def test_some_arms_run_alone_and_their_gap_is_undefined(tmp_path: Path) -> None:
     assert found["arms"]["a"]["gap_closed"] is None
     assert found["gap"]["undefined"] == "undefined, since a and e were not both measured"
     assert found["arms"]["a"]["ap_spread"] is None
+
+
+def test_arms_that_are_not_run_again_stay_in_the_table(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    whole = ran(path)
+    CALLS.clear()
+    assert ran(path, arms=["e"]) == whole
+    assert list(ran(path, arms=["e"], overrides=["few.count=1"])["arms"]) == ["e"]  # the others would be made anew
+    found = ran(path, arms=["f"], overrides=["seeds=[2,3]"])["arms"]
+    assert {key: [seed["seed"] for seed in arm["seeds"]] for key, arm in found.items()} == {
+        "a": [2], "e": [2], "f": [2, 3]
+    }  # fmt: skip
+    assert CALLS == ["train f_3", "evaluate f_3"]
+
+
+def test_a_sheet_of_before_does_not_stand_for_a_detector_that_failed(tmp_path: Path) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path) | {"seeds": [0]})
+    ran(path)
+    FAILING.add("detectors/a_0")
+    ran(path, arms=["a"], overrides=["detector.iterations=6"])
+    assert not (tmp_path / "made" / "detections_a.jpg").exists()
+
+
+def test_an_arm_that_cannot_be_used_does_not_lose_the_others(tmp_path: Path) -> None:
+    document = small_ladder(tmp_path) | {"seeds": [0]}
+    strange = drawn_dataset({"train": [(32, 24)] * 3}, seed=5)
+    names = replace(strange.dataset, categories={1: "tin", 2: "rag", 3: "jar"})
+    write_tree(tmp_path / "strange", replace(strange, dataset=names))
+    write_tree(tmp_path / "parts", drawn_dataset({"x": [(32, 24)] * 3, "y": [(32, 24)] * 3}, seed=6))
+    document["arms"] |= {"s": {"train": "strange"}, "p": {"train": "parts"}, "t": {"train": "mixed"}}
+    document["stages"].append({"name": "mixed", "stage": "merge", "datasets": ["${stages.few.out}", "tested"]})
+    document["arms"]["t"]["train"] = "${stages.mixed.out}"
+    real = drawn_dataset({"train": [(32, 24)] * 8, "test": [(32, 24)] * 2}, seed=1)
+    tested = Dataset(real.dataset.categories, {"train": real.dataset.splits["test"]}, {})
+    write_tree(tmp_path / "tested", DrawnDataset(tested, {("train", key): real.pixels["test", key] for key in (1, 2)}))
+    summary = ladder(write_ladder(tmp_path, document), workers=1, device="cpu")
+    assert not summary.ok
+    assert [call for call in CALLS if call.startswith("train")] == ["train a_0", "train e_0", "train f_0"]
+    assert list(summary.numbers["arms"]) == ["a", "e", "f"]
+    failed = summary.numbers["failed"]
+    assert list(failed) == ["s_0", "p_0", "t_0"]
+    assert "no class" in failed["s_0"]
+    assert "no split train; choose one of x, y" in failed["p_0"]
+    assert "test_0001.jpg is a picture of the test set" in failed["t_0"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"split": "tset"}, "no split 'tset'; choose one of test, train"),
+        ({"classes": ["cn"]}, "the truth has no class 'cn'; did you mean can"),
+        ({"map": {"cn": "tin"}}, "the truth has no class 'cn'"),
+        ({"map": {"can": "tin"}, "class_agnostic": True}, "contradict each other"),
+    ],
+)
+def test_a_wrong_test_set_ends_the_ladder_before_a_training(tmp_path: Path, changes: Any, said: str) -> None:
+    document = small_ladder(tmp_path)
+    document["test"] |= changes
+    with pytest.raises(InputError, match=said):
+        ran(write_ladder(tmp_path, document))
+    assert CALLS == []
 
 
 def test_a_gap_that_is_too_small_is_undefined(tmp_path: Path) -> None:
@@ -196,8 +304,9 @@ def test_the_curve_says_where_more_pictures_stop_helping(tmp_path: Path) -> None
     ]  # fmt: skip
     assert found["enough"] == 8  # the few items that f has more are worth less than 0.01 AP
     assert found["x"] == "pictures"
-    CALLS.clear()
-    assert [point["arm"] for point in ran(tmp_path / "ladder.yaml", arms=["a"])["curve"]["points"]] == ["a"]
+    (tmp_path / "made" / "detectors" / "e_0" / "detector.safetensors").unlink()
+    (tmp_path / "made" / "detectors" / "e_2" / "detector.safetensors").unlink()
+    assert [point["arm"] for point in ran(tmp_path / "ladder.yaml", arms=["a"])["curve"]["points"]] == ["a", "f"]
 
 
 def test_the_cost_of_a_resumed_training_is_that_of_all_its_iterations(tmp_path: Path) -> None:
@@ -239,7 +348,8 @@ def test_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path: Path) -> N
 def test_workers_share_the_detectors_and_a_dead_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from garbage_synth.errors import GarbageSynthError
 
-    def pool(task: Any, items: Any, *, workers: int) -> Any:
+    def pool(task: Any, items: Any, *, workers: int, interruptible: bool) -> Any:
+        assert interruptible
         asked.append(workers)
         yield task(items[0])
         raise GarbageSynthError("a worker process died")

@@ -86,6 +86,8 @@ def test_set_reaches_stages_the_detector_and_the_ladders_own_keys(tmp_path: Path
         ({"arms": {}}, ConfigError, "must hold `arms`"),
         ({"arms": {"a": {"name": "x"}}}, ConfigError, "arm a must hold `train`"),
         ({"arms": {"a": {"train": "real", "seed": 1}}}, ConfigError, "arm a must hold `train`"),
+        ({"arms": {"a": {"train": "real", "name": "x\ny"}}}, ConfigError, "the name of arm a is 'x"),
+        ({"arms": {"a": {"train": "real", "name": 75}}}, ConfigError, "the name of arm a is 75"),
         ({"arms": {"a_b": {"train": "real"}}}, ConfigError, "arm 'a_b' must be letters"),
         ({"arms": {"a": {"train": "gone"}}}, InputError, "arm a: dataset .*gone does not exist"),
         ({"arms": {"a": {"train": "${stages.fwe.out}"}}}, ConfigError, "arm a: .*did you mean few?"),
@@ -106,10 +108,16 @@ def test_set_reaches_stages_the_detector_and_the_ladders_own_keys(tmp_path: Path
         ({"seeds": [1, 1]}, ConfigError, "seeds is "),
         ({"seeds": [True]}, ConfigError, "seeds is "),
         ({"gap": {"from": "a"}}, ConfigError, "gap is "),
+        ({"gap": {"from": "a", "to": "a"}}, ConfigError, "gap is "),
         ({"gap": {"from": "a", "to": "z"}}, ConfigError, "gap is "),
         ({"curve": {"x": "n", "arms": {"a": 3}}}, ConfigError, "curve is "),
         ({"curve": {"x": "n", "arms": {"a": 3, "z": 4}}}, ConfigError, "curve is "),
         ({"curve": {"x": "n", "arms": {"a": 0, "e": 4}}}, ConfigError, "curve is "),
+        ({"curve": {"x": "n", "arms": {"a": 3, "e": 3.0}}}, ConfigError, "curve is "),
+        ({"curve": {"x": "n", "arms": {"a": 3, "e": float("inf")}}}, ConfigError, "curve is "),
+        ({"curve": {"x": "n", "arms": {"a": 3, "e": float("nan")}}}, ConfigError, "curve is "),
+        ({"curve": {"x": "n", "arms": {"a": 3, "e": 10**400}}}, ConfigError, "curve is "),
+        ({"curve": {"x": "n\nm", "arms": {"a": 3, "e": 4}}}, ConfigError, "curve is "),
         ({"curve": {"y": "n", "arms": {"a": 3, "e": 4}}}, ConfigError, "curve is "),
         ({"stages": [{"name": "gap", "stage": "subset"}]}, ConfigError, "may not be named 'gap'"),
         ({"stages": [{"name": "x", "stage": "subset", "dataset": "real", "out": "detectors"}]}, ConfigError, "another"),
@@ -137,31 +145,50 @@ def test_an_unknown_arm_or_name_is_refused(tmp_path: Path) -> None:
         load_ladder(path, None, ["few=3"])
 
 
-@pytest.mark.parametrize("name", ["sample_line", "construction_belt"])
+_SHIPPED = Path(__file__).parents[2] / "benchmarks" / "ladders"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in _SHIPPED.glob("*.yaml")))
 def test_the_shipped_ladders_are_right(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their names and values, with the folders that they read made up."""
     monkeypatch.undo()
-    text = (Path(__file__).parents[2] / "benchmarks" / "ladders" / f"{name}.yaml").read_text(encoding="utf-8")
-    folders = ("sample_data/photos", "sample_data/belts", "sample_data/real/images/train", "frames")
+    on_cpu, belt = name.endswith("_cpu"), name.startswith("construction_belt")
+    rendered = ("photos", "crops", "belts", "real/images/train")
     real = ("belts", "images/train", "annotations")
-    for folder in (*folders, *(f"data/construction_belt/{part}" for part in real), "benchmarks/ladders"):
+    folders = ("frames", "benchmarks/ladders", *(f"sample_data/{part}" for part in rendered))
+    for folder in (*folders, *(f"data/construction_belt/{part}" for part in real)):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "data/construction_belt/annotations/instances_train.json").write_text("{}")
     path = tmp_path / "benchmarks" / "ladders" / "x.yaml"
-    path.write_text(text)
+    path.write_text((_SHIPPED / f"{name}.yaml").read_text(encoding="utf-8"))
     monkeypatch.setenv("GARBAGE_SYNTH_REAL_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("GARBAGE_SYNTH_EXTRA_FRAMES", str(tmp_path / "frames"))
     made = load_ladder(path)
-    assert [arm.key for arm in made.arms][:6] == list("abcdef")
-    needs = {arm.key: arm.needs for arm in made.arms}
-    assert needs["a"] == ("crops", "naive")
-    assert needs["c"] == ("crops", "composite", "gan-paper", "refined-paper")
-    assert needs["f"] == ("crops", "composite", "gan", "refined", "real", "refined-and-real")
+    crops = () if name == "sample_line_cpu" else ("crops",)
+    needs = {
+        "a": (*crops, "naive"),
+        "b": (*crops, "composite"),
+        "d": (*crops, "composite", "gan", "refined"),
+        "e": () if name == "sample_line_cpu" else ("real",),
+    }
+    if not on_cpu:
+        needs["c"] = ("crops", "composite", "gan-paper", "refined-paper")
+        needs["f"] = ("crops", "composite", "gan", "refined", "real", "refined-and-real")
+    elif belt:
+        needs["f"] = ("crops", "composite", "real", "composite-and-real")  # b and e, not d and e
+    assert {arm.key: arm.needs for arm in made.arms if not arm.key.startswith("n")} == needs
     assert made.gap == ("a", "e")
     assert made.out == tmp_path / "runs" / "ladders" / name
     settings = {step.name: step.arguments for step in made.stages}
     assert settings["naive"]["config"].preset == "naive"
-    assert settings["gan-paper"]["config"].preset == "paper"
-    assert (settings["refined-paper"]["on_drift"], settings["refined"]["on_drift"]) == ("keep", "adjust")
+    assert (settings["gan"]["generator"], settings["refined"]["on_drift"]) == ("warp6", "adjust")
+    if not on_cpu:
+        assert settings["gan-paper"]["config"].preset == "paper"
+        assert settings["refined-paper"]["on_drift"] == "keep"
     same = ("count", "items", "size", "val_fraction")
     assert [settings["naive"].get(key) for key in same] == [settings["composite"].get(key) for key in same]
+
+
+def test_the_readme_beside_the_shipped_ladders_names_them_all() -> None:
+    text = (_SHIPPED / "README.md").read_text(encoding="utf-8")
+    assert [path.name for path in _SHIPPED.glob("*.yaml") if f"`{path.name}`" not in text] == []

@@ -18,9 +18,9 @@ def test_a_split_is_the_one_named_or_the_first_that_is_there_or_the_only_one(tmp
     assert [path.name for path in found.paths] == [f"train_000{number}.jpg" for number in (1, 2, 3)]
     assert all(path.is_file() for path in found.paths)
     assert found.annotations == len(drawn_dataset({"train": sizes}).dataset.splits["train"].annotations)
-    with pytest.raises(InputError, match="has the splits train, val, not test"):
+    with pytest.raises(InputError, match="has no split 'test'; choose one of train, val"):
         read_set(both, "test", ("train",))
-    with pytest.raises(InputError, match="not test or dev"):
+    with pytest.raises(InputError, match="has no split test or dev; choose one of train, val"):
         read_set(both, None, ("test", "dev"))
     assert read_set(write_tree(tmp_path / "one", drawn_dataset({"odd": sizes})), None, ("train",)).split == "odd"
 
