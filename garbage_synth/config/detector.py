@@ -1,6 +1,6 @@
 """Settings of train-detector beyond its flags."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
@@ -33,6 +33,10 @@ class AugmentConfig(StageConfig):
 
 class DetectorConfig(StageConfig):
     """How the yardstick detector is trained and asked."""
+
+    without_effect: ClassVar[frozenset[str]] = frozenset(
+        {"cache_gb", "checkpoint_every", "loader_workers", "log_every", "threads"}
+    )
 
     image_px: int = Field(320, ge=64, le=4096, description="longer side of pictures in training and detection, pixels")
     batch: int = Field(16, ge=1, le=1024, description="pictures per iteration")

@@ -16,7 +16,7 @@ from garbage_synth.detect.detector import DETECTOR_FILE, Detector, load_detector
 from garbage_synth.detect.scores import Scores, score
 from garbage_synth.errors import InputError
 from garbage_synth.io.atomic import write_bytes, write_json
-from garbage_synth.io.dataset import read_dataset, split_files
+from garbage_synth.io.dataset import chosen_split, read_dataset, split_files
 from garbage_synth.io.images import encode_jpeg, encode_png, read_rgb
 from garbage_synth.io.output import fingerprint, open_output
 from garbage_synth.io.pictures import locate_pictures
@@ -149,27 +149,13 @@ def evaluate(
 
 def _truth(root: Path, wanted: str | None) -> _Truth:
     dataset = read_dataset(root)
-    name = _split_name(root, dataset, wanted)
+    name = chosen_split(root, dataset.splits, wanted, ("test", "val"))
     split = dataset.splits[name]
     if not split.images:
         raise InputError(f"{root}: split {name} lists no picture; choose another --split of {_listed(dataset)}")
     paths = locate_pictures(root, replace(dataset, splits={name: split}))
     by_id = {key: path for (_, key), path in paths.items()}
     return _Truth(name, split, dataset.categories, split_files(root)[name].annotations, by_id)
-
-
-def _split_name(root: Path, dataset: Dataset, wanted: str | None) -> str:
-    names = list(dataset.splits)
-    if wanted is not None:
-        if wanted not in names:
-            raise InputError(f"{root} has no split {wanted!r}; --split is one of {_listed(dataset)}")
-        return wanted
-    if len(names) == 1:
-        return names[0]
-    found = next((name for name in ("test", "val") if name in names), None)
-    if found is None:
-        raise InputError(f"{root} has the splits {_listed(dataset)}; choose one by --split")
-    return found
 
 
 def _listed(dataset: Dataset) -> str:

@@ -23,14 +23,14 @@ from garbage_synth.compute.device import (
 from garbage_synth.config.base import dump_config
 from garbage_synth.config.detector import DetectorConfig
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
-from garbage_synth.core.types import Annotation, Dataset, Split
+from garbage_synth.core.types import Annotation, Split
 from garbage_synth.detect.detector import take_weights
 from garbage_synth.detect.models import build_detector
 from garbage_synth.detect.samples import GREY, LabelledPicture, Sample, Samples, canvas_hw
 from garbage_synth.detect.training import DetectorPlan, train_detector_network
 from garbage_synth.errors import InputError
 from garbage_synth.io.atomic import write_bytes, write_text
-from garbage_synth.io.dataset import read_dataset, split_files
+from garbage_synth.io.dataset import chosen_split, read_dataset, split_files
 from garbage_synth.io.images import encode_jpeg, read_rgb
 from garbage_synth.io.output import fingerprint, open_output
 from garbage_synth.io.pictures import locate_pictures
@@ -46,9 +46,6 @@ _EPOCHS = 40
 _FEW_ITERATIONS = 200
 _READERS = 4
 _SHEET = (3, 4)  # rows and columns of the sheet of samples
-
-# Settings that change how fast a training is, not what comes out of it.
-_WITHOUT_EFFECT = frozenset({"cache_gb", "checkpoint_every", "loader_workers", "log_every", "threads"})
 
 
 def train_detector(
@@ -96,7 +93,7 @@ def train_detector(
     if not 0 <= seed < 2**63:
         raise InputError(f"--seed {seed} must be from 0 to {2**63 - 1}")
     known = read_dataset(dataset)
-    split = _split(dataset, known, split)
+    split = chosen_split(dataset, known.splits, split, ("train",))
     files = split_files(dataset)[split]
     known = replace(known, splits={split: known.splits[split]})
     paths = locate_pictures(dataset, known)
@@ -116,7 +113,7 @@ def train_detector(
     records = known.splits[split].images
     identity = {
         "annotations": fingerprint([files.annotations]),
-        "config": {key: value for key, value in config.model_dump(mode="json").items() if key not in _WITHOUT_EFFECT},
+        "config": config.model_dump(mode="json", exclude=set(config.without_effect)),
         "iterations": total,
         "model": model,
         "pictures": fingerprint(list(paths.values())),
@@ -193,14 +190,6 @@ def train_detector(
     }
     output.finish(numbers)
     return StageSummary("train-detector", out, numbers, tuple(warnings), out / SAMPLES_FILE)
-
-
-def _split(dataset: Path, known: Dataset, split: str | None) -> str:
-    if split is None:
-        split = "train" if "train" in known.splits or len(known.splits) > 1 else next(iter(known.splits))
-    if split not in known.splits:
-        raise InputError(f"dataset {dataset} has no split {split!r}; it has {', '.join(known.splits)}: give --split")
-    return split
 
 
 def _labelled(split: Split, categories: Sequence[int], paths: Mapping[int, Path]) -> list[LabelledPicture]:

@@ -145,9 +145,9 @@ def test_the_split_is_the_only_one_else_test_else_val(
 
 def test_a_split_that_is_not_told_or_not_there_is_asked_for(run: Path, fake: Fake, tmp_path: Path) -> None:
     root = tree_with(tmp_path / "tree", dict.fromkeys(["a", "b"], DRAWN.dataset.splits["test"]))
-    with pytest.raises(InputError, match="has the splits a, b; choose one by --split"):
+    with pytest.raises(InputError, match="has no split test or val; choose one of a, b"):
         evaluate(run, root)
-    with pytest.raises(InputError, match="has no split 'test'; --split is one of a, b"):
+    with pytest.raises(InputError, match="has no split 'test'; choose one of a, b"):
         evaluate(run, root, split="test")
 
 

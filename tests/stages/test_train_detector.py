@@ -81,7 +81,7 @@ def test_a_run_goes_on_from_another_ones_weights(dataset: Path, tmp_path: Path) 
         ({"model": "yolo"}, "--model 'yolo' is unknown; give fcos-small"),
         ({"epochs": 1, "iterations": 1}, "contradict"),
         ({"iterations": 0}, "--iterations 0 must be at least 1"),
-        ({"split": "test"}, "has no split 'test'; it has train, val"),
+        ({"split": "test"}, "has no split 'test'; choose one of train, val"),
     ],
 )
 def test_wrong_values_are_refused_before_anything_is_written(
