@@ -261,7 +261,9 @@ def train_detector(
             help="Iterations instead of --epochs: the same budget for datasets of any size.", show_default=False
         ),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Split to learn from; default: train.", show_default=False)] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split to learn from; default: train, or the only one.", show_default=False)
+    ] = None,
     weights: Annotated[
         Path | None,
         typer.Option(help="File of weights to begin with, where names and shapes fit.", show_default=False),

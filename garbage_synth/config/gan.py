@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -80,6 +80,24 @@ class LabelConfig(StageConfig):
 
 class GanConfig(StageConfig):
     """How the two generators and the two discriminators are built, trained, watched and saved."""
+
+    without_effect: ClassVar[frozenset[str]] = frozenset(
+        {
+            "abort_after_steps",
+            "abort_below_correlation",
+            "accelerate",
+            "cache_gb",
+            "checkpoint_every_minutes",
+            "checkpoint_every_steps",
+            "decode_threads",
+            "inception",
+            "log_every_steps",
+            "sample_count",
+            "sample_every_steps",
+            "tensorboard",
+            "threads",
+        }
+    )
 
     preset: GanPreset = Field(
         "labels",

@@ -32,7 +32,7 @@ from garbage_synth.errors import InputError
 from garbage_synth.io.atomic import write_bytes, write_text
 from garbage_synth.io.dataset import chosen_split, read_dataset, split_files
 from garbage_synth.io.images import encode_jpeg, read_rgb
-from garbage_synth.io.output import fingerprint, open_output
+from garbage_synth.io.output import OutputFolder, fingerprint, open_output
 from garbage_synth.io.pictures import locate_pictures
 from garbage_synth.io.records import append_record, keep_records
 from garbage_synth.report.draw import class_colour
@@ -98,7 +98,6 @@ def train_detector(
     known = replace(known, splits={split: known.splits[split]})
     paths = locate_pictures(dataset, known)
     pictures = _labelled(known.splits[split], tuple(known.categories), {key: path for (_, key), path in paths.items()})
-    _read_all(pictures, progress)
     items = sum(len(picture.classes) for picture in pictures)
     if not items:
         raise InputError(f"{files.annotations} has no boxes to learn from; give a dataset with labels")
@@ -132,16 +131,20 @@ def train_detector(
         device=chosen,
         precision=kind,
     )
-    output = open_output(
-        out,
-        stage="train-detector",
-        identity=identity,
-        inputs=[dataset, *([weights] if weights else [])],
-        overwrite=overwrite,
-        resume=resume,
-        dry_run=dry_run,
-        progress=progress,
-    )
+
+    def opened(*, only_look: bool) -> OutputFolder:
+        return open_output(
+            out,
+            stage="train-detector",
+            identity=identity,
+            inputs=[dataset, *([weights] if weights else [])],
+            overwrite=overwrite,
+            resume=resume,
+            dry_run=only_look,
+            progress=progress,
+        )
+
+    output = opened(only_look=True)
     if output.finished:
         return StageSummary("train-detector", out, output.numbers, open_file=out / SAMPLES_FILE)
     numbers: dict[str, Any] = {
@@ -165,6 +168,8 @@ def train_detector(
     if dry_run:
         return StageSummary("train-detector", out, numbers, tuple(warnings))
 
+    _read_all(pictures, progress)
+    output = opened(only_look=False)
     steps = checkpoint_steps(out)
     keep_records(out / STATS_FILE, key="iteration", up_to=steps[0] if steps else 0)
     write_text(out / "config.yaml", dump_config(config))

@@ -56,25 +56,6 @@ __all__ = ["train_gan"]
 _FEW_IMAGES = 100
 _SIZE_RATIO = 1.5
 
-# Settings that change what is seen of a training, not what comes out of it: not part of its identity.
-_WATCHING = frozenset(
-    {
-        "abort_after_steps",
-        "abort_below_correlation",
-        "accelerate",
-        "cache_gb",
-        "checkpoint_every_minutes",
-        "checkpoint_every_steps",
-        "decode_threads",
-        "inception",
-        "log_every_steps",
-        "sample_count",
-        "sample_every_steps",
-        "tensorboard",
-        "threads",
-    }
-)
-
 
 def train_gan(
     synthetic: Path,
@@ -142,7 +123,7 @@ def train_gan(
 
     identity = {
         "batch": batch,
-        "config": {key: value for key, value in config.model_dump(mode="json").items() if key not in _WATCHING},
+        "config": config.model_dump(mode="json", exclude=set(config.without_effect)),
         "crop": crop,
         "evaluated_labels": fingerprint([evaluated]) if evaluated else None,
         "generator": generator,
