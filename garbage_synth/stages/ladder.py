@@ -103,9 +103,8 @@ def _told_arms(
             continue
         steps = [*other.stages, *(step for pair in other.pairs for step in (pair.train, pair.evaluate))]
         undone = {name for name, step in plan_steps(steps, ledger, print_of).items() if step["then"] == "run"}
-        if undone.isdisjoint(other.arms[0].needs):
-            pairs = [pair for pair in other.pairs if undone.isdisjoint((pair.train.name, pair.evaluate.name))]
-            told |= {key: replace(other.arms[0], pairs=tuple(pairs))} if pairs else {}
+        pairs = tuple(pair for pair in other.pairs if undone.isdisjoint((pair.train.name, pair.evaluate.name)))
+        told |= {key: replace(other.arms[0], pairs=pairs)} if pairs else {}
     return [told[key] for key in plan.keys if key in told]
 
 
