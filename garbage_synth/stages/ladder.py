@@ -11,7 +11,7 @@ from garbage_synth.io.images import encode_png
 from garbage_synth.report.ladder_figure import draw_ladder
 from garbage_synth.report.ladder_table import ladder_table
 from garbage_synth.run.local import available_workers
-from garbage_synth.stages.ladder_check import wrong_arms
+from garbage_synth.stages.ladder_check import require_detector_and_test, wrong_arms
 from garbage_synth.stages.ladder_file import Arm, Ladder, load_ladder
 from garbage_synth.stages.ladder_pairs import run_pairs
 from garbage_synth.stages.ladder_results import collect_results
@@ -58,6 +58,7 @@ def ladder(
 
     progress = progress or NullProgress()
     plan = load_ladder(file, out, overrides, only=arms)
+    require_detector_and_test(plan)
     on_cpu = choose_device(device).type == "cpu"
     ledger = Ledger.read(plan.out)
     if dry_run:

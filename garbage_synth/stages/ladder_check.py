@@ -13,7 +13,21 @@ from garbage_synth.io.output import file_hash
 from garbage_synth.io.pictures import locate_pictures
 from garbage_synth.stages.ladder_file import Ladder
 
-__all__ = ["wrong_arms"]
+__all__ = ["require_detector_and_test", "wrong_arms"]
+
+
+def require_detector_and_test(ladder: Ladder) -> None:
+    """Raises InputError for an unknown detector, and for a test set that cannot be used: before any stage runs.
+
+    A test set that a stage has yet to make is looked at by `wrong_arms`.
+    """
+    from garbage_synth.detect.models import first_label
+
+    train, evaluate = ladder.pairs[0].train, ladder.pairs[0].evaluate
+    first_label(train.arguments.get("model", train.command.arguments()["model"].default))
+    truth: Path = evaluate.arguments["truth"]
+    if not any(step.out is not None and truth.is_relative_to(step.out) for step in ladder.stages):
+        _read(truth, evaluate.arguments.get("split"), ("test", "val"))
 
 
 def wrong_arms(ladder: Ladder) -> dict[str, str]:

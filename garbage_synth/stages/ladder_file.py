@@ -113,6 +113,9 @@ def load_ladder(
     clash = next((step for step in stages if step.out in (folder / DETECTORS, folder / EVALUATIONS)), None)
     if clash is not None:
         raise ConfigError(f"{where}: stage {clash.name}: its output {clash.out} is that of the detectors; name another")
+    # both alone first, so that messages name the key of the file and not an arm
+    step_of("detector", {**detector, **_TRAINING, "dataset": "."}, file.parent, folder, stages, f"{where}: detector")
+    step_of("test", {**test, **_JUDGING, "run": "."}, file.parent, folder, stages, f"{where}: test")
     made = []
     for key in chosen:
         place = _Place(file.parent, folder, stages, f"{where}: arm {key}")
@@ -121,6 +124,9 @@ def load_ladder(
         made.append(Arm(key, arms[key].get("name", key), train, needs[key], pairs))
     gap, curve = _gap(own.get("gap"), arms, where), _curve(own.get("curve"), arms, where)
     return Ladder(folder, stages, tuple(made), seeds, gap, curve, tuple(arms))
+
+
+_TRAINING, _JUDGING = {"stage": "train-detector"}, {"stage": "evaluate"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +139,9 @@ class _Place:
 
 def _pair(key: str, seed: int, detector: Mapping[str, Any], test: Mapping[str, Any], place: _Place) -> Pair:
     name = f"{DETECTORS}/{key}_{seed}"
-    training = {**detector, "stage": "train-detector", "seed": seed}
+    training = {**detector, **_TRAINING, "seed": seed}
     train = step_of(name, training, place.base, place.out, place.stages, place.where)
-    judging = {**test, "stage": "evaluate", "run": f"${{stages.{name}.out}}"}
+    judging = {**test, **_JUDGING, "run": f"${{stages.{name}.out}}"}
     before = (*place.stages, train)
     return Pair(
         key, seed, train, step_of(f"{EVALUATIONS}/{key}_{seed}", judging, place.base, place.out, before, place.where)

@@ -214,6 +214,18 @@ def test_a_wrong_test_set_ends_the_ladder_before_a_training(tmp_path: Path, chan
     assert CALLS == []
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_an_unknown_model_and_split_are_told_before_any_stage_runs(tmp_path: Path, dry_run: bool) -> None:
+    path = write_ladder(tmp_path, small_ladder(tmp_path))
+    for override, said in (
+        ("test.split=tset", "no split 'tset'; choose one of test, train"),
+        ("detector.model=fcos", "--model 'fcos' is unknown; give fcos-small"),
+    ):
+        with pytest.raises(InputError, match=said):
+            ladder(path, device="cpu", overrides=[override], dry_run=dry_run)
+    assert not (tmp_path / "made").exists()
+
+
 def test_a_gap_that_is_too_small_is_undefined(tmp_path: Path) -> None:
     document = small_ladder(tmp_path)
     document["arms"]["e"]["train"] = "${stages.few.out}"
