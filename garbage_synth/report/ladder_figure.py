@@ -51,7 +51,14 @@ def _dots(results: Mapping[str, Any]) -> Canvas:
         x = round(place(tick))
         cv2.line(canvas, (x, _TOP_PX - 8), (x, bottom), _GRID, 1)
         _write(canvas, f"{tick:.3g}", (x, bottom + 18), _SOFT, 0.42, anchor=0.5)
-    _write(canvas, "AP; a dot for each seed, a bar at their mean", (_LABELS_PX + axis_px // 2, bottom + 36), _SOFT, 0.42, anchor=0.5)
+    _write(
+        canvas,
+        "AP; a dot for each seed, a bar at their mean",
+        (_LABELS_PX + axis_px // 2, bottom + 36),
+        _SOFT,
+        0.42,
+        anchor=0.5,
+    )
     for row, (key, arm) in enumerate(arms.items()):
         y = _TOP_PX + _ROW_PX * row + _ROW_PX // 2
         cv2.line(canvas, (_LABELS_PX, y), (_LABELS_PX + axis_px, y), _GRID, 1)
