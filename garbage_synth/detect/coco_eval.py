@@ -105,7 +105,7 @@ def evaluated(
     return evaluation
 
 
-class _BoxEval(COCOeval):  # type: ignore[misc]
+class _BoxEval(COCOeval):  # type: ignore[misc]  # pycocotools has no types
     def __init__(self, truth: COCO, found: COCO, ignored: frozenset[int]) -> None:
         super().__init__(truth, found, "bbox")
         self._ignored = ignored

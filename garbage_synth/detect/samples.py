@@ -197,7 +197,8 @@ def canvas_hw(sizes_wh: Sequence[tuple[int, int]], image_px: int) -> tuple[int, 
     """Height and width of samples: the pictures' median shape, the longer side image_px, rounded to SIDE_MULTIPLE."""
     aspect = float(np.median([width / height for width, height in sizes_wh]))
     height, width = (image_px / aspect, image_px) if aspect >= 1 else (image_px, image_px * aspect)
-    return tuple(max(1, round(side / SIDE_MULTIPLE)) * SIDE_MULTIPLE for side in (height, width))  # type: ignore[return-value]
+    rows, columns = (max(1, round(side / SIDE_MULTIPLE)) for side in (height, width))
+    return rows * SIDE_MULTIPLE, columns * SIDE_MULTIPLE
 
 
 def _seen(whole: Tensor, cut: Tensor, *, min_visible: float) -> Tensor:

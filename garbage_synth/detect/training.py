@@ -69,6 +69,7 @@ def train_detector_network(
     Raises GarbageSynthError where a loss is no longer finite.
     """
     config = plan.config
+    # Module.to knows memory_format, its type stub does not
     network.to(plan.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     average = averaged_copy(network)
     adam = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True)
