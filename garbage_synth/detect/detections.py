@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Detections", "by_score", "without_duplicates"]
+__all__ = ["Detections", "by_score", "iou_of", "without_duplicates"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +45,23 @@ def by_score(
 
 def without_duplicates(detections: Detections, most_iou: float) -> Detections:
     """Non-maximum suppression whatever the class: none overlaps one of a higher score by an IoU above `most_iou`."""
-    x0, y0, x1, y1 = detections.boxes_xyxy.T
-    area = (x1 - x0) * (y1 - y0)
     kept: list[int] = []
     left = np.arange(len(detections))
     while len(left):
         best, left = int(left[0]), left[1:]
         kept.append(best)
-        width = np.minimum(x1[best], x1[left]) - np.maximum(x0[best], x0[left])
-        height = np.minimum(y1[best], y1[left]) - np.maximum(y0[best], y0[left])
-        shared = np.clip(width, 0, None) * np.clip(height, 0, None)
-        left = left[shared <= most_iou * (area[best] + area[left] - shared)]
+        overlap = iou_of(detections.boxes_xyxy[best], detections.boxes_xyxy[left])
+        left = left[overlap <= most_iou]
     return detections.at(np.array(kept, np.int64))
+
+
+def iou_of(box_xyxy: NDArray[np.float64], others_xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intersection over union of one box (4,) with each of others (n, 4): (n,), 0..1, 0 where both are empty."""
+    x0, y0, x1, y1 = others_xyxy.reshape(-1, 4).T
+    left, top, right, bottom = box_xyxy
+    width = np.minimum(right, x1) - np.maximum(left, x0)
+    height = np.minimum(bottom, y1) - np.maximum(top, y0)
+    shared = width.clip(0) * height.clip(0)
+    union = (right - left) * (bottom - top) + (x1 - x0) * (y1 - y0) - shared
+    iou: NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return iou

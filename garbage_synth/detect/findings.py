@@ -1,17 +1,19 @@
 """What a detector finds, misses and invents where its scores are cut off, picture by picture."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from garbage_synth.detect.detections import Detections, by_score
+from garbage_synth.detect.detections import Detections, by_score, iou_of
 
-__all__ = ["OperatingPoint", "PictureFindings", "best_f1", "findings_of"]
+__all__ = ["OperatingPoint", "PictureFindings", "best_f1", "confusion", "findings_of"]
 
 UNDECIDED = 0.5
+SAME_ITEM_IOU = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +33,24 @@ class OperatingPoint:
 class PictureFindings:
     """One picture at the operating point; classes are positions in the names that are scored.
 
-    hits, false: detections that match a box of their class and that match none. missed_xyxy (n, 4), missed_classes
-    (n,): the boxes that no detection matches. What is ignored is in none of them.
+    hits: detections that match a box of their class. confused: those that cover a box of another class, which no other
+    detection matches, by an IoU of 0.5 and more; confused_with (n,): the classes of those boxes. false: those of
+    neither kind. missed_xyxy (n, 4), missed_classes (n,): the boxes that no detection is for. What is ignored is in
+    none of them.
     """
 
     image_id: int
     hits: Detections
+    confused: Detections
+    confused_with: NDArray[np.int64]
     false: Detections
     missed_xyxy: NDArray[np.float64]
     missed_classes: NDArray[np.int64]
 
     @property
     def errors(self) -> int:
-        """How many are missed or false."""
-        return len(self.false) + len(self.missed_classes)
+        """How many are missed, false or of the wrong class."""
+        return len(self.confused) + len(self.false) + len(self.missed_classes)
 
 
 def best_f1(evaluation: Any) -> OperatingPoint:
@@ -101,13 +107,59 @@ def _picture(evaluation: Any, key: int, entries: list[Mapping[str, Any]], thresh
         for number, ignored in zip(entry["gtIds"], entry["gtIgnore"], strict=True):
             if not ignored and int(number) not in matched:
                 missed.append(evaluation.cocoGt.anns[number])
+    missed_xyxy = np.array([_corners(entry) for entry in missed], np.float64).reshape(-1, 4)
+    missed_classes = np.array([entry["category_id"] for entry in missed], np.int64)
+    left = _detections(false)
+    pairs = _same_item(left, missed_xyxy)
+    none, unfound = np.ones(len(left), bool), np.ones(len(missed), bool)
+    none[list(pairs)], unfound[list(pairs.values())] = False, False
     return PictureFindings(
         key,
-        _detections(hits),
-        _detections(false),
-        np.array([_corners(entry) for entry in missed], np.float64).reshape(-1, 4),
-        np.array([entry["category_id"] for entry in missed], np.int64),
+        hits=_detections(hits),
+        confused=left.at(~none),
+        confused_with=missed_classes[[pairs[number] for number in sorted(pairs)]],
+        false=left.at(none),
+        missed_xyxy=missed_xyxy[unfound],
+        missed_classes=missed_classes[unfound],
     )
+
+
+def _same_item(false: Detections, missed_xyxy: NDArray[np.float64]) -> dict[int, int]:
+    """The position of a false detection -> that of the missed box it covers best; each box goes to the highest score.
+
+    A pair is never of one class: COCOeval would have matched it.
+    """
+    pairs: dict[int, int] = {}
+    free = np.ones(len(missed_xyxy), bool)
+    for number, box in enumerate(false.boxes_xyxy):
+        overlap = np.where(free, iou_of(box, missed_xyxy), -1.0)
+        if len(overlap) and overlap.max() >= SAME_ITEM_IOU:
+            pairs[number] = int(overlap.argmax())
+            free[pairs[number]] = False
+    return pairs
+
+
+def confusion(pictures: Sequence[PictureFindings], names: Sequence[str]) -> dict[str, Any]:
+    """What items of each class are taken for, over all pictures.
+
+    found: by class of the item, then by class of the detection, how many; those with no item left out. missed: items by
+    class that nothing was found for. false: detections by class that belong to no item.
+    """
+    found: dict[str, Counter[str]] = {name: Counter() for name in names}
+    missed: Counter[str] = Counter()
+    false: Counter[str] = Counter()
+    for picture in pictures:
+        for k in picture.hits.classes:
+            found[names[k]][names[k]] += 1
+        for item, k in zip(picture.confused_with, picture.confused.classes, strict=True):
+            found[names[item]][names[k]] += 1
+        missed.update(names[k] for k in picture.missed_classes)
+        false.update(names[k] for k in picture.false.classes)
+    return {
+        "found": {name: {other: counts[other] for other in names if counts[other]} for name, counts in found.items()},
+        "missed": {name: missed[name] for name in names},
+        "false": {name: false[name] for name in names},
+    }
 
 
 def _detections(entries: list[Mapping[str, Any]]) -> Detections:

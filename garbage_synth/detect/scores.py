@@ -11,7 +11,7 @@ from garbage_synth.core.types import Annotation, Split
 from garbage_synth.detect.class_match import ClassMatch
 from garbage_synth.detect.coco_eval import ALL_AREAS, Boxes, boxes_of, evaluated
 from garbage_synth.detect.detections import Detections
-from garbage_synth.detect.findings import OperatingPoint, PictureFindings, best_f1, findings_of
+from garbage_synth.detect.findings import OperatingPoint, PictureFindings, best_f1, confusion, findings_of
 
 __all__ = ["SIZES_PX", "VISIBLE", "Band", "Curves", "Group", "Scores", "score"]
 
@@ -93,6 +93,7 @@ class Scores(Group):
             **{name: _rounded(getattr(self, name)) for name in ("ap", "ap50", "ap75", "ar100")},
             **{name: {key: _plain(group) for key, group in groups.items()} for name, groups in parts.items()},
             "best_f1": _plain(self.best),
+            "confusion": confusion(self.pictures, self.names),
         }
 
 

@@ -69,7 +69,8 @@ def evaluate(
     classes are one, and of two detections that overlap the better stays; boxes that `classes` leaves out are ignored.
 
     numbers: ap (IoU 0.50 to 0.95), ap50, ap75 and ar100 as COCO has them, None where there is no box; the same
-    per_class, by_size and by_visible (see `detect.scores`); best_f1: the threshold of the best F1 at IoU 0.5.
+    per_class, by_size and by_visible (see `detect.scores`); best_f1: the threshold of the best F1 at IoU 0.5;
+    confusion: what items are taken for there.
 
     out: metrics.json (the numbers and the curves), detections.json (COCO results with the category ids of the truth;
     class-agnostic ones with its first), precision_recall.png, detections.jpg (pictures evenly chosen) and misses.jpg

@@ -20,7 +20,9 @@ PICTURES = 12
 SIDE_PX = 720
 PLOT_WH = (560, 420)
 INK = (60, 60, 60)
-HIT, MISSED, FALSE, PALE = (60, 200, 90), (240, 50, 50), (255, 160, 30), (230, 230, 230)
+HIT, CONFUSED, MISSED, FALSE = (60, 200, 90), (90, 160, 255), (240, 50, 50), (255, 160, 30)
+PALE = (230, 230, 230)
+KINDS = [("found", HIT), ("wrong class", CONFUSED), ("missed", MISSED), ("false", FALSE)]
 
 
 def draw_precision_recall(scores: Scores) -> NDArray[np.uint8]:
@@ -60,19 +62,28 @@ def draw_misses(chosen: Sequence[PictureFindings], scores: Scores, paths: Mappin
         marks = [Mark(box, HIT) for box in picture.hits.boxes_xyxy]
         marks += _named(picture.false, scores.names, FALSE)
         marks += [
+            Mark(box, CONFUSED, f"{scores.names[item]} as {scores.names[k]}", width_px=2)
+            for box, k, item in zip(
+                picture.confused.boxes_xyxy, picture.confused.classes, picture.confused_with, strict=True
+            )
+        ]
+        marks += [
             Mark(box, MISSED, scores.names[k], width_px=3, dashed=True)
             for box, k in zip(picture.missed_xyxy, picture.missed_classes, strict=True)
         ]
-        counts = f"{len(picture.hits)} found, {len(picture.missed_classes)} missed, {len(picture.false)} false"
+        counts = (
+            f"{len(picture.hits)} found, {len(picture.confused)} of the wrong class, "
+            f"{len(picture.missed_classes)} missed, {len(picture.false)} false"
+        )
         cells.append(_cell(paths[picture.image_id], marks, counts))
-    return sheet(cells, [(_cut(scores), PALE), ("found", HIT), ("missed", MISSED), ("false", FALSE)])
+    return sheet(cells, [(_cut(scores), PALE), *KINDS])
 
 
 def draw_detections(chosen: Sequence[PictureFindings], scores: Scores, paths: Mapping[int, Path]) -> NDArray[np.uint8]:
     """A sheet, RGB uint8 (h, w, 3), of pictures with their detections, right or false, in the classes' colours."""
     cells = []
     for picture in chosen:
-        marks = [mark for own in (picture.hits, picture.false) for mark in _named(own, scores.names)]
+        marks = [mark for own in (picture.hits, picture.confused, picture.false) for mark in _named(own, scores.names)]
         cells.append(_cell(paths[picture.image_id], marks, f"{len(marks)} detections"))
     words = [(name, class_colour(k)) for k, name in enumerate(scores.names)]
     return sheet(cells, [(_cut(scores), PALE), *words])

@@ -104,6 +104,43 @@ def test_pictures_tell_hits_misses_and_inventions_at_the_best_threshold() -> Non
     assert (two.false.classes.tolist(), two.false.scores.tolist()) == ([PAPER], [0.85])
 
 
+def test_an_item_found_as_another_class_is_confused_and_neither_missed_nor_false() -> None:
+    split = split_of([box(1, 3, A, key=1), box(1, 7, B, key=2), box(1, 3, C, key=3), box(2, 3, A, key=4)])
+    shifted = (105, 100, 185, 160)
+    detections = {
+        1: found((A, CAN, 0.9), (A, PAPER, 0.8), (shifted, CAN, 0.7), (B, CAN, 0.65), (C, CAN, 0.6), (C, CAN, 0.1)),
+        2: found((A, CAN, 0.55)),
+    }
+    result = scored(split, detections)
+    assert result.best.threshold == 0.55
+    one, _ = result.pictures
+    assert one.hits.boxes_xyxy.tolist() == [list(A), list(C)]
+    # the better of the two cans on the paper takes it, the other is one too many, as the paper on the found can is
+    assert one.confused.boxes_xyxy.tolist() == [list(shifted)]
+    assert (one.confused.classes.tolist(), one.confused_with.tolist()) == ([CAN], [PAPER])
+    assert one.false.boxes_xyxy.tolist() == [list(A), list(B)]
+    assert (len(one.missed_xyxy), one.missed_classes.tolist(), one.errors) == (0, [], 3)
+    numbers = result.numbers()["confusion"]
+    assert {name: counts for name, counts in numbers["found"].items() if counts} == {
+        "can": {"can": 3},
+        "paper": {"can": 1},
+    }
+    assert sum(numbers["missed"].values()) == 0
+    assert {name: count for name, count in numbers["false"].items() if count} == {"can": 1, "paper": 1}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_confusion_counts_every_item_and_every_detection_once(seed: int) -> None:
+    split, detections = random_case(seed)
+    result = scored(split, detections)
+    numbers = result.numbers()["confusion"]
+    found_, missed, false = numbers["found"], numbers["missed"], numbers["false"]
+    for name, group in result.per_class.items():
+        assert sum(found_[name].values()) + missed[name] == group.instances
+    assert sum(false.values()) == sum(len(picture.false) for picture in result.pictures)
+    assert result.best.recall == pytest.approx(sum(own.get(name, 0) for name, own in found_.items()) / result.instances)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_numbers_are_those_of_coco_eval(seed: int) -> None:
     split, detections = random_case(seed)
