@@ -3,11 +3,12 @@
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from garbage_synth.config.detector import DetectorConfig
 from garbage_synth.core.progress import NullProgress, Progress
 from garbage_synth.errors import GarbageSynthError, InputError
 from garbage_synth.io.output import read_manifest
@@ -51,7 +52,7 @@ def run_pairs(
     """Train and evaluate every pair that is not done; what went wrong by name of the pair, "<arm>_<seed>".
 
     Records go to the ledger one by one. A pair that fails does not stop the others. on_cpu: every process computes with
-    one thread. Several workers are processes of their own.
+    one thread. Several workers are processes of their own, which share the memory of the setting cache_gb.
     """
     work = _open_work(pairs, ledger)
     if len(work) < len(pairs):
@@ -61,7 +62,7 @@ def run_pairs(
     left = {item.pair.name: item.pair for item in work}
     workers = min(workers, max(1, len(work)))
     here = progress if workers <= 1 else None
-    task = partial(_run_pair, out=ledger.out, device=device, on_cpu=on_cpu, progress=here)
+    task = partial(_run_pair, out=ledger.out, device=device, on_cpu=on_cpu, at_a_time=workers, progress=here)
     try:
         for outcome in map_unordered(task, work, workers=workers, interruptible=True):
             del left[outcome.pair.name]
@@ -102,11 +103,14 @@ def _open_work(pairs: Sequence[Pair], ledger: Ledger) -> list[_Work]:
     return work
 
 
-def _run_pair(work: _Work, *, out: Path, device: str, on_cpu: bool, progress: Progress | None) -> _Outcome:
+def _run_pair(
+    work: _Work, *, out: Path, device: str, on_cpu: bool, at_a_time: int, progress: Progress | None
+) -> _Outcome:
     records: dict[str, dict[str, Any]] = {}
     with _threads(1 if on_cpu else None):
         try:
-            _run(work.pair.train, work.training, work.known, records, out, device, progress)
+            train = _with_share_of_memory(work.pair.train, at_a_time)
+            _run(train, work.training, work.known, records, out, device, progress)
             evaluation = identity_of(work.pair.evaluate)
             _run(work.pair.evaluate, evaluation, work.known, records, out, device, progress)
         except GarbageSynthError as error:
@@ -114,6 +118,13 @@ def _run_pair(work: _Work, *, out: Path, device: str, on_cpu: bool, progress: Pr
         except Exception as error:  # one detector's failure must not lose the others
             return _Outcome(work.pair, records, " ".join(f"{type(error).__name__}: {error}".split()))
     return _Outcome(work.pair, records, None)
+
+
+def _with_share_of_memory(step: Step, count: int) -> Step:
+    """The training with the part of cache_gb that is its own where `count` are done at a time; it changes no result."""
+    config = step.arguments.get("config") or DetectorConfig()
+    own = config.model_copy(update={"cache_gb": config.cache_gb / count})
+    return replace(step, arguments={**step.arguments, "config": own})
 
 
 def _run(

@@ -18,6 +18,9 @@ from tests.makers import drawn_dataset, write_tree
 CALLS: list[str] = []
 """What ran: "train a_0", with :O where it was to overwrite and :R where it was to resume."""
 
+CACHES_GB: list[float] = []
+"""What the detectors were given for pictures in memory."""
+
 FAILING: set[str] = set()
 """Names of folders whose making fails; "name!" by an error that nobody expected, "name^" by Ctrl-C."""
 
@@ -25,8 +28,9 @@ FAILING: set[str] = set()
 class DetectorConfig(StageConfig):
     """Settings of the stand-in."""
 
-    without_effect: ClassVar[frozenset[str]] = frozenset({"log_every"})
+    without_effect: ClassVar[frozenset[str]] = frozenset({"cache_gb", "log_every"})
 
+    cache_gb: float = 2.0
     learning_rate: float = 0.01
     log_every: int = 20
 
@@ -56,6 +60,7 @@ def train_detector(
     )
     flags = ("O" if overwrite else "") + ("R" if resume else "")
     CALLS.append(f"train {out.name}" + (f":{flags}" if flags else ""))
+    CACHES_GB.append((config or DetectorConfig()).cache_gb)
     if output.finished:
         return StageSummary("train-detector", out, output.numbers)
     file = dataset / "annotations" / "instances_train.json" if dataset.is_dir() else dataset
@@ -119,6 +124,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
     module.DetectorConfig = DetectorConfig  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     CALLS.clear()
+    CACHES_GB.clear()
     FAILING.clear()
 
 

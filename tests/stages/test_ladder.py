@@ -18,7 +18,7 @@ from garbage_synth.stages.ladder import ladder
 from garbage_synth.stages.recipe import _COMMANDS
 from tests.makers import DrawnDataset, belt_rgb, drawn_dataset, save, write_tree
 from tests.stages import ladders
-from tests.stages.ladders import CALLS, FAILING, install, small_ladder, write_ladder
+from tests.stages.ladders import CACHES_GB, CALLS, FAILING, install, small_ladder, write_ladder
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def test_stages_run_then_every_detector_and_the_results_compare_them(tmp_path: P
     }  # fmt: skip
     assert found["detector"] == {
         "model": "fcos-small", "epochs": None, "iterations": 5, "split": None, "weights": None, "precision": "auto",
-        "config": {"learning_rate": 0.5, "log_every": 20},
+        "config": {"cache_gb": 2.0, "learning_rate": 0.5, "log_every": 20},
     }  # fmt: skip
     assert found["device"] == "a cpu"
     assert found["gap"] == {"from": "a", "to": "e", "undefined": None}
@@ -370,6 +370,7 @@ def test_workers_share_the_detectors_and_a_dead_one_is_named(tmp_path: Path, mon
     monkeypatch.setattr(ladder_pairs, "map_unordered", pool)
     summary = ladder(write_ladder(tmp_path, small_ladder(tmp_path)), workers=4, device="cpu", arms=["a", "e"])
     assert asked == [4]
+    assert CACHES_GB == [0.5]
     assert not summary.ok
     assert list(summary.numbers["failed"]) == ["e_0", "a_2", "e_2"]
     assert "fewer --workers" in summary.numbers["failed"]["e_0"]

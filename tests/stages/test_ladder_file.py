@@ -158,7 +158,9 @@ def test_the_shipped_ladders_are_right(name: str, tmp_path: Path, monkeypatch: p
     folders = ("frames", "benchmarks/ladders", *(f"sample_data/{part}" for part in rendered))
     for folder in (*folders, *(f"data/construction_belt/{part}" for part in real)):
         (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "data/construction_belt/annotations/instances_train.json").write_text("{}")
+    (tmp_path / "sample_data/real/annotations").mkdir()
+    for labels in ("data/construction_belt", "sample_data/real"):
+        (tmp_path / labels / "annotations/instances_train.json").write_text("{}")
     path = tmp_path / "benchmarks" / "ladders" / "x.yaml"
     path.write_text((_SHIPPED / f"{name}.yaml").read_text(encoding="utf-8"))
     monkeypatch.setenv("GARBAGE_SYNTH_REAL_DATA", str(tmp_path / "data"))
@@ -174,8 +176,8 @@ def test_the_shipped_ladders_are_right(name: str, tmp_path: Path, monkeypatch: p
     if not on_cpu:
         needs["c"] = ("crops", "composite", "gan-paper", "refined-paper")
         needs["f"] = ("crops", "composite", "gan", "refined", "real", "refined-and-real")
-    elif belt:
-        needs["f"] = ("crops", "composite", "real", "composite-and-real")  # b and e, not d and e
+    else:  # b and e, not d and e
+        needs["f"] = (*crops, "composite", *(("real",) if belt else ()), "composite-and-real")
     assert {arm.key: arm.needs for arm in made.arms if not arm.key.startswith("n")} == needs
     assert made.gap == ("a", "e")
     assert made.out == tmp_path / "runs" / "ladders" / name
