@@ -12,6 +12,7 @@ from garbage_synth.detect.class_match import ClassMatch
 from garbage_synth.detect.coco_eval import ALL_AREAS, Boxes, boxes_of, evaluated
 from garbage_synth.detect.detections import Detections
 from garbage_synth.detect.findings import OperatingPoint, PictureFindings, best_f1, confusion, findings_of
+from garbage_synth.detect.resampled import LEAST_PICTURES, interval, picture_draws, resampled_ap
 
 __all__ = ["SIZES_PX", "VISIBLE", "Band", "Curves", "Group", "Scores", "score"]
 
@@ -68,7 +69,8 @@ class Scores(Group):
 
     names: the classes, the K of `curves`. by_size: of the bands of SIZES_PX, by the area of the annotation. by_visible:
     of the bands of VISIBLE, empty where no annotation tells its visible fraction. best: where F1 is best, and pictures:
-    what is found, missed and invented there, by image id.
+    what is found, missed and invented there, by image id. resampled: the AP of RESAMPLES test sets drawn from the
+    pictures of this one, NaN where one has no box; the draws are the same for every detector.
 
     A band counts the boxes inside it; those outside are ignored, as crowds are: no loss to miss, no fault to find. A
     detection that matches no box is one too many in every band of by_visible, and in the size band of its own area.
@@ -81,9 +83,13 @@ class Scores(Group):
     curves: Curves
     best: OperatingPoint
     pictures: tuple[PictureFindings, ...]
+    resampled: NDArray[np.float64]
 
     def numbers(self) -> dict[str, Any]:
-        """The scores as JSON, rounded to 4 decimals, without curves and pictures."""
+        """The scores as JSON, rounded to 4 decimals, without curves and pictures.
+
+        ap_interval: where the AP lies in 95 % of the resampled test sets; None below LEAST_PICTURES.
+        """
         parts: dict[str, Mapping[str, Group]] = {
             "per_class": self.per_class,
             "by_size": self.by_size,
@@ -91,6 +97,7 @@ class Scores(Group):
         }
         return {
             **{name: _rounded(getattr(self, name)) for name in ("ap", "ap50", "ap75", "ar100")},
+            "ap_interval": _rounded_pair(interval(self.resampled) if len(self.pictures) >= LEAST_PICTURES else None),
             **{name: {key: _plain(group) for key, group in groups.items()} for name, groups in parts.items()},
             "best_f1": _plain(self.best),
             "confusion": confusion(self.pictures, self.names),
@@ -129,6 +136,7 @@ def score(split: Split, detections: Mapping[int, Detections], match: ClassMatch)
         curves=Curves(evaluation.params.recThrs, {iou: np.where(own < 0, np.nan, own) for iou, own in curves.items()}),
         best=best,
         pictures=findings_of(evaluation, best.threshold),
+        resampled=resampled_ap(evaluation, picture_draws(len(boxes.images))),
     )
 
 
@@ -164,6 +172,10 @@ def _mean(values: NDArray[np.float64]) -> float | None:
 
 def _plain(part: Group | OperatingPoint) -> dict[str, Any]:
     return {name: _rounded(value) for name, value in asdict(part).items()}
+
+
+def _rounded_pair(values: tuple[float, float] | None) -> list[float] | None:
+    return None if values is None else [round(value, 4) for value in values]
 
 
 def _rounded(value: float | None) -> float | None:

@@ -19,7 +19,7 @@ _LABELS_PX, _VALUES_PX = 300, 230  # left and right of the axis
 _CURVE_WH = (_WIDTH, 400)
 _CURVE_MARGIN = (70, 56, 40, 64)  # left, top, right, bottom
 _INK, _SOFT, _GRID = (50, 50, 50), (110, 110, 110), (226, 226, 226)
-_DOT, _BAR, _MARK = (120, 170, 215), (20, 80, 150), (214, 95, 14)
+_DOT, _BAR, _MARK, _RANGE = (120, 170, 215), (20, 80, 150), (214, 95, 14), (205, 222, 238)
 _LEAST_SPAN = 0.02  # AP; less would blow up noise
 _SPLIT_BITS = 4  # sub-pixel places
 
@@ -41,6 +41,7 @@ def _dots(results: Mapping[str, Any]) -> Canvas:
     test = results["test_set"]
     _write(canvas, f"AP on {test['name']}, {test['split']}: {test['images']} pictures", (16, 26), _INK, 0.56)
     every = [seed["ap"] for arm in arms.values() for seed in arm["seeds"] if seed["ap"] is not None]
+    every += [arm["ap_interval"][1] for arm in arms.values() if arm["ap_interval"] is not None]
     ticks = round_ticks(0.0, max([*every, _LEAST_SPAN]))
     axis_px = _WIDTH - _LABELS_PX - _VALUES_PX
 
@@ -53,7 +54,7 @@ def _dots(results: Mapping[str, Any]) -> Canvas:
         _write(canvas, f"{tick:.3g}", (x, bottom + 18), _SOFT, 0.42, anchor=0.5)
     _write(
         canvas,
-        "AP; a dot for each seed, a bar at their mean",
+        "AP; a dot for each seed, a bar at their mean, a line over 95 % of resampled test sets",
         (_LABELS_PX + axis_px // 2, bottom + 36),
         _SOFT,
         0.42,
@@ -64,6 +65,9 @@ def _dots(results: Mapping[str, Any]) -> Canvas:
         cv2.line(canvas, (_LABELS_PX, y), (_LABELS_PX + axis_px, y), _GRID, 1)
         label = _fitting(f"{key}  {arm['name']}", _LABELS_PX - 30, 0.46)
         _write(canvas, label, (16, y + 5), _INK, 0.46)
+        if arm["ap_interval"] is not None:
+            low, high = (round(place(end)) for end in arm["ap_interval"])
+            cv2.line(canvas, (low, y), (high, y), _RANGE, 3)
         for seed in arm["seeds"]:
             if seed["ap"] is not None:
                 _dot(canvas, (place(seed["ap"]), y), 5, _DOT)

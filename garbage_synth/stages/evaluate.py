@@ -68,8 +68,9 @@ def evaluate(
     differ. classes: names of the truth to score alone, which leaves their numbers as they are. class_agnostic: all
     classes are one, and of two detections that overlap the better stays; boxes that `classes` leaves out are ignored.
 
-    numbers: ap (IoU 0.50 to 0.95), ap50, ap75 and ar100 as COCO has them, None where there is no box; the same
-    per_class, by_size and by_visible (see `detect.scores`); best_f1: the threshold of the best F1 at IoU 0.5;
+    numbers: ap (IoU 0.50 to 0.95), ap50, ap75 and ar100 as COCO has them, None where there is no box; ap_interval: 95 %
+    of what ap is on test sets drawn from these pictures (see `detect.resampled`), None below 10 pictures; the four
+    scores per_class, by_size and by_visible (see `detect.scores`); best_f1: the threshold of the best F1 at IoU 0.5;
     confusion: what items are taken for there.
 
     out: metrics.json (the numbers and the curves), detections.json (COCO results with the category ids of the truth;
@@ -140,8 +141,12 @@ def evaluate(
     numbers = scores.numbers() | about
     if output is None:
         return StageSummary("evaluate", None, numbers, warnings)
-    without_device = {key: value for key, value in numbers.items() if key != "device"}
-    write_json(output.path / "metrics.json", without_device | {"curves": _curves(scores), "settings": settings})
+    told = {key: value for key, value in numbers.items() if key != "device"}
+    resampled = [None if np.isnan(value) else round(value, 5) for value in scores.resampled.tolist()]
+    write_json(
+        output.path / "metrics.json",
+        told | {"ap_resampled": resampled, "curves": _curves(scores), "settings": settings},
+    )
     write_json(output.path / "detections.json", _results(detections, match), compact=True)
     _draw(output.path, scores, own)
     output.finish(numbers)

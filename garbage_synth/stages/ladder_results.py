@@ -1,13 +1,18 @@
 """What a ladder found: from the records of its steps to results.json."""
 
 import inspect
+import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from garbage_synth import __version__
 from garbage_synth.core.progress import Progress
+from garbage_synth.detect.resampled import LEAST_PICTURES, interval
 from garbage_synth.report.ladder_table import SMALLEST_GAP, gap_closed, mean, plateau, spread
 from garbage_synth.stages.ladder_file import Arm, Curve, Ladder, Pair
 from garbage_synth.stages.ladder_sets import PictureSet, distances, read_set
@@ -15,6 +20,8 @@ from garbage_synth.stages.recipe import Step
 from garbage_synth.stages.steps import Ledger, cached_fingerprint
 
 __all__ = ["collect_results"]
+
+_METRICS = "metrics.json"  # of an evaluation
 
 
 def collect_results(
@@ -25,20 +32,23 @@ def collect_results(
 
     For every arm ap_mean, ap_spread (sample standard deviation over seeds, null for one), ap50_mean, ap75_mean,
     per_class (mean AP), seeds (AP of each), gap_closed (a fraction, null = undefined), train (images, annotations),
-    distances of its pictures from the test pictures, minutes (of the stages it needs; of one training). No other times,
-    no places of this machine.
+    distances of its pictures from the test pictures, minutes (of the stages it needs; of one training), ap_interval
+    (95 % of ap_mean over test sets drawn from the test pictures, null below 10 of them). above: for every arm and every
+    other one, in what share of those test sets its mean AP is the higher. No other times, no places of this machine.
     """
     judging = ladder.pairs[0].evaluate
     truth = judging.arguments["truth"]
     test = read_set(truth, judging.arguments.get("split"), ("test", "val"))
     sets = {arm.key: read_set(arm.train, ladder.pairs[0].train.arguments.get("split"), ("train",)) for arm in told}
     looks = _distances(told, sets, ledger, test, truth, progress)
-    arms = {arm.key: _arm(arm, ledger, sets[arm.key], looks[arm.key]) for arm in told}
+    resampled = {arm.key: _resampled(arm) for arm in told} if len(test.paths) >= LEAST_PICTURES else {}
+    arms = {arm.key: _arm(arm, ledger, sets[arm.key], looks[arm.key], resampled.get(arm.key)) for arm in told}
     gap = _gap(ladder.gap, arms)
     done = [pair for arm in told for pair in arm.pairs]
     judged = ledger.of(done[0].evaluate)["numbers"] if done else {}
     devices = sorted({ledger.of(pair.train)["numbers"].get("device", "unknown") for pair in done})
     return {
+        "above": _above(resampled),
         "arms": arms,
         "commit": _commit(file.absolute().parent),
         "curve": None if ladder.curve is None else _curve(ladder.curve, arms),
@@ -58,7 +68,9 @@ def collect_results(
     }
 
 
-def _arm(arm: Arm, ledger: Ledger, train: PictureSet, looks: Mapping[str, float]) -> dict[str, Any]:
+def _arm(
+    arm: Arm, ledger: Ledger, train: PictureSet, looks: Mapping[str, float], resampled: NDArray[np.float64] | None
+) -> dict[str, Any]:
     judged = [ledger.records[pair.evaluate.name]["numbers"] for pair in arm.pairs]
     seeds = [_seed(pair, numbers, ledger) for pair, numbers in zip(arm.pairs, judged, strict=True)]
     aps = [seed["ap"] for seed in seeds if seed["ap"] is not None]
@@ -67,6 +79,7 @@ def _arm(arm: Arm, ledger: Ledger, train: PictureSet, looks: Mapping[str, float]
         "name": arm.name,
         "ap_mean": mean(aps),
         "ap_spread": spread(aps),
+        "ap_interval": _interval(resampled),
         "ap50_mean": _mean_of(judged, "ap50"),
         "ap75_mean": _mean_of(judged, "ap75"),
         "per_class": {
@@ -80,6 +93,37 @@ def _arm(arm: Arm, ledger: Ledger, train: PictureSet, looks: Mapping[str, float]
             "stages": round(sum(ledger.records[name].get("seconds", 0.0) for name in arm.needs) / 60, 2),
             "training": None if not seeds else round(sum(seed["minutes"] for seed in seeds) / len(seeds), 2),
         },
+    }
+
+
+def _resampled(arm: Arm) -> NDArray[np.float64] | None:
+    """(n,): the mean AP of the arm's seeds on each resampled test set, None where evaluations do not tell it."""
+    found = []
+    for pair in arm.pairs:
+        if pair.evaluate.out is None or not (pair.evaluate.out / _METRICS).is_file():
+            return None
+        values = json.loads((pair.evaluate.out / _METRICS).read_text(encoding="utf-8")).get("ap_resampled")
+        if values is None:  # of an earlier version
+            return None
+        found.append(np.array(values, np.float64))
+    return np.mean(found, axis=0) if found else None
+
+
+def _interval(resampled: NDArray[np.float64] | None) -> list[float] | None:
+    ends = None if resampled is None else interval(resampled)
+    return None if ends is None else [round(end, 4) for end in ends]
+
+
+def _above(resampled: Mapping[str, NDArray[np.float64] | None]) -> dict[str, dict[str, float]]:
+    """Of each arm and each other the share of test sets in which the first is better; equal ones count half."""
+    known = {key: values for key, values in resampled.items() if values is not None}
+    return {
+        key: {
+            other: round(float(np.mean((own > theirs) + 0.5 * (own == theirs))), 3)
+            for other, theirs in known.items()
+            if other != key
+        }
+        for key, own in known.items()
     }
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from garbage_synth.report.ladder_figure import _BAR, _DOT, _INK, _MARK, draw_ladder
+from garbage_synth.report.ladder_figure import _BAR, _DOT, _INK, _MARK, _RANGE, draw_ladder
 from tests.report.test_ladder_table import results
 
 POINTS = [{"arm": f"n{x}", "x": float(x), "ap": [ap], "ap_mean": ap} for x, ap in ((300, 0.2), (900, 0.3), (2700, 0.3))]
@@ -11,7 +11,12 @@ CURVE = {"x": "synthetic images", "points": POINTS, "enough": 900.0, "tolerance"
 def drawn(curve: object = None, **aps: list[float]) -> np.ndarray:
     found = results(curve=curve)
     found["arms"] = {
-        key: {**found["arms"]["a"], "seeds": [{"seed": n, "ap": ap} for n, ap in enumerate(values)], "ap_mean": None}
+        key: {
+            **found["arms"]["a"],
+            "seeds": [{"seed": n, "ap": ap} for n, ap in enumerate(values)],
+            "ap_mean": None,
+            "ap_interval": None,
+        }
         for key, values in aps.items()
     }
     for key, values in aps.items():
@@ -34,6 +39,13 @@ def test_every_arm_has_a_row_with_its_dots_and_a_bar_at_their_mean() -> None:
     upper = dots[dots[:, 1] < 88][:, 0]
     assert upper[upper < 500].mean() == pytest.approx(300 + 0.1 / 0.4 * 450, abs=1)
     assert upper[upper > 550].mean() == pytest.approx(300 + 0.3 / 0.4 * 450, abs=1)
+
+
+def test_a_line_lies_over_the_interval() -> None:
+    found = results()
+    found["arms"] = {"a": {**found["arms"]["a"], "seeds": [], "ap_mean": 0.2, "ap_interval": [0.1, 0.4]}}
+    line = places(draw_ladder(found), _RANGE)[:, 0]
+    assert (line.min(), line.max()) == (pytest.approx(300 + 450 / 4, abs=3), pytest.approx(750, abs=3))
 
 
 def test_an_arm_without_result_has_a_row_without_dots() -> None:

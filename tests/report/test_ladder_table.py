@@ -47,14 +47,16 @@ def results(**changes: Any) -> dict[str, Any]:
         "name": "naive paste",
         "ap_mean": 0.2,
         "ap_spread": 0.0123,
+        "ap_interval": [0.1512, 0.25],
         "ap50_mean": 0.4,
         "gap_closed": 0.0,
         "train": {"images": 1200},
         "distances": {"swd": 41.26},
         "minutes": {"stages": 1.0, "training": 12.34},
     }
-    other = {**arm, "name": "ours", "ap_mean": 0.3, "ap_spread": None, "gap_closed": 0.254}
+    other = {**arm, "name": "ours", "ap_mean": 0.3, "ap_spread": None, "ap_interval": None, "gap_closed": 0.254}
     return {
+        "above": {},
         "arms": {"a": arm, "b": other},
         "commit": "abc",
         "curve": None,
@@ -71,14 +73,15 @@ def results(**changes: Any) -> dict[str, Any]:
 
 def test_the_table_says_every_arm_and_how_it_was_measured() -> None:
     assert ladder_table(results()).splitlines() == [
-        "| arm | trained on | pictures | AP (mean ± spread) | AP50 | gap closed | SWD | minutes |",
-        "|---|---|---|---|---|---|---|---|",
-        "| a | naive paste | 1,200 | 0.200 ± 0.012 | 0.400 | 0% | 41.3 | 1.0 + 12.3 |",
-        "| b | ours | 1,200 | 0.300 | 0.400 | 25% | 41.3 | 1.0 + 12.3 |",
+        "| arm | trained on | pictures | AP (mean ± spread) | 95 % | AP50 | gap closed | SWD | minutes |",
+        "|---|---|---|---|---|---|---|---|---|",
+        "| a | naive paste | 1,200 | 0.200 ± 0.012 | 0.151 to 0.250 | 0.400 | 0% | 41.3 | 1.0 + 12.3 |",
+        "| b | ours | 1,200 | 0.300 |  | 0.400 | 25% | 41.3 | 1.0 + 12.3 |",
         "",
         "AP on line/real, split test: 40 pictures, 345 items. ± is the sample standard deviation over the seeds "
-        "(0, 1). SWD: sliced Wasserstein distance of the training pictures from the test pictures, smaller is nearer. "
-        "Minutes: making the pictures + one training.",
+        "(0, 1); 95 %: of the mean on test sets drawn from these pictures (bootstrap). SWD: sliced Wasserstein "
+        "distance of the training pictures from the test pictures, smaller is nearer. Minutes: making the pictures + "
+        "one training.",
         "",
         "Gap closed = (x - a) / (e - a).",
         "",
@@ -87,13 +90,21 @@ def test_the_table_says_every_arm_and_how_it_was_measured() -> None:
     ]
 
 
+def test_each_arm_is_compared_with_each_other() -> None:
+    text = ladder_table(results(above={"a": {"b": 0.004}, "b": {"a": 0.996}}))
+    assert text.endswith("|  | a | b |\n|---|---|---|\n| a |  | 0% |\n| b | 100% |  |\n".replace("|  | a", "| | a"))
+    assert "resampled test sets the row is above" in text
+    assert "above" not in ladder_table(results(above={"a": {}}))
+
+
 def test_a_bar_in_a_name_does_not_end_its_cell() -> None:
     arm = {**results()["arms"]["a"], "name": "x | y\\"}
     assert r"| a | x \| y\\ | 1,200 |" in ladder_table(results(arms={"a": arm}))
 
 
 def test_the_table_says_what_is_undefined_missing_or_failed() -> None:
-    bare = {**results()["arms"]["a"], "ap_mean": None, "ap_spread": None, "ap50_mean": None, "gap_closed": None}
+    unknown = dict.fromkeys(("ap_mean", "ap_spread", "ap_interval", "ap50_mean", "gap_closed"))
+    bare = {**results()["arms"]["a"], **unknown}
     curve = {"x": "synthetic images", "points": [{"x": 300.0}, {"x": 3000.0}], "enough": None, "tolerance": 0.01}
     text = ladder_table(
         results(
@@ -104,7 +115,7 @@ def test_the_table_says_what_is_undefined_missing_or_failed() -> None:
             gap={"from": "a", "to": "e", "undefined": "undefined, since it is small"},
         )
     )
-    assert "| none | none | undefined |" in text
+    assert "| none |  | none | undefined |" in text
     assert "(e - a): undefined, since it is small." in text
     assert "Failed, and not in the table: a_1." in text
     assert "AP over synthetic images: still rising at 3,000." in text

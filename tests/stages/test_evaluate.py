@@ -14,6 +14,7 @@ from garbage_synth.core.types import Split
 from garbage_synth.detect.detections import Detections, by_score
 from garbage_synth.detect.detector import DETECTOR_FILE, DetectorCard, save_detector
 from garbage_synth.detect.models import build_detector
+from garbage_synth.detect.resampled import RESAMPLES
 from garbage_synth.errors import InputError, OutputExistsError
 from garbage_synth.io.images import read_rgb
 from garbage_synth.stages import evaluate as stage_module
@@ -103,6 +104,8 @@ def test_the_folder_holds_numbers_detections_curves_and_pictures(
     assert sorted(path.name for path in out.iterdir()) == FILES  # no misses where there are none
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["ap"] == 1
+    assert metrics["ap_interval"] is None  # too few pictures
+    assert metrics["ap_resampled"] == [1] * RESAMPLES
     assert len(metrics["curves"]["iou_0.50"]["can"]) == 101
     assert metrics["settings"]["split"] == "test"
     assert "device" not in metrics

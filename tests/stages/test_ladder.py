@@ -13,7 +13,7 @@ from garbage_synth.console import summary_as_text
 from garbage_synth.core.progress import NullProgress
 from garbage_synth.core.types import Dataset
 from garbage_synth.errors import InputError, OutputExistsError
-from garbage_synth.stages import ladder_pairs
+from garbage_synth.stages import ladder_pairs, ladder_results
 from garbage_synth.stages.ladder import ladder
 from garbage_synth.stages.recipe import _COMMANDS
 from tests.makers import DrawnDataset, belt_rgb, drawn_dataset, save, write_tree
@@ -79,6 +79,19 @@ def test_table_figure_and_sheets_are_written_beside(tmp_path: Path) -> None:
     assert "| f | few and real | 10 |" in table
     assert table.strip() in "\n".join(line.strip() for line in summary_as_text(summary).splitlines())
     assert (made / "detections_a.jpg").read_bytes() == (made / "evaluations" / "a_0" / "detections.jpg").read_bytes()
+
+
+def test_the_arms_are_compared_on_resampled_test_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ran(write_ladder(tmp_path, small_ladder(tmp_path)))["above"] == {}  # two pictures tell nothing
+    monkeypatch.setattr(ladder_results, "LEAST_PICTURES", 2)
+    found = ran(tmp_path / "ladder.yaml")
+    arm = found["arms"]["a"]
+    assert arm["ap_interval"] == [pytest.approx(arm["ap_mean"] - 0.045), pytest.approx(arm["ap_mean"] + 0.045)]
+    assert found["above"] == {"a": {"e": 0, "f": 0}, "e": {"a": 1, "f": 0}, "f": {"a": 1, "e": 1}}
+    (tmp_path / "made/evaluations/e_2/metrics.json").unlink()  # as an evaluation of an earlier version
+    found = ran(tmp_path / "ladder.yaml")
+    assert found["above"] == {"a": {"f": 0}, "f": {"a": 1}}
+    assert found["arms"]["e"]["ap_interval"] is None
 
 
 def test_a_second_run_trains_nothing_and_finds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
