@@ -143,7 +143,8 @@ def confusion(pictures: Sequence[PictureFindings], names: Sequence[str]) -> dict
     """What items of each class are taken for, over all pictures.
 
     found: by class of the item, then by class of the detection, how many; those with no item left out. missed: items by
-    class that nothing was found for. false: detections by class that belong to no item.
+    class that nothing was found for. false: detections by class of no item, or of one that another detection has.
+    Classes that are not scored play no part.
     """
     found: dict[str, Counter[str]] = {name: Counter() for name in names}
     missed: Counter[str] = Counter()

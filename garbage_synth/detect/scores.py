@@ -69,8 +69,8 @@ class Scores(Group):
 
     names: the classes, the K of `curves`. by_size: of the bands of SIZES_PX, by the area of the annotation. by_visible:
     of the bands of VISIBLE, empty where no annotation tells its visible fraction. best: where F1 is best, and pictures:
-    what is found, missed and invented there, by image id. resampled: the AP of RESAMPLES test sets drawn from the
-    pictures of this one, NaN where one has no box; the draws are the same for every detector.
+    what is found, confused, missed and invented there, by image id. resampled: the AP of RESAMPLES test sets drawn
+    from the pictures of this one, NaN where one has no box; the draws are the same for every detector.
 
     A band counts the boxes inside it; those outside are ignored, as crowds are: no loss to miss, no fault to find. A
     detection that matches no box is one too many in every band of by_visible, and in the size band of its own area.
@@ -88,7 +88,7 @@ class Scores(Group):
     def numbers(self) -> dict[str, Any]:
         """The scores as JSON, rounded to 4 decimals, without curves and pictures.
 
-        ap_interval: where the AP lies in 95 % of the resampled test sets; None below LEAST_PICTURES.
+        ap_interval: 95 % interval over the choice of pictures; None below LEAST_PICTURES.
         """
         parts: dict[str, Mapping[str, Group]] = {
             "per_class": self.per_class,
@@ -97,11 +97,14 @@ class Scores(Group):
         }
         return {
             **{name: _rounded(getattr(self, name)) for name in ("ap", "ap50", "ap75", "ar100")},
-            "ap_interval": _rounded_pair(interval(self.resampled) if len(self.pictures) >= LEAST_PICTURES else None),
+            "ap_interval": _rounded_pair(self._interval()),
             **{name: {key: _plain(group) for key, group in groups.items()} for name, groups in parts.items()},
             "best_f1": _plain(self.best),
             "confusion": confusion(self.pictures, self.names),
         }
+
+    def _interval(self) -> tuple[float, float] | None:
+        return interval(self.resampled, self.ap) if len(self.pictures) >= LEAST_PICTURES else None
 
 
 def score(split: Split, detections: Mapping[int, Detections], match: ClassMatch) -> Scores:

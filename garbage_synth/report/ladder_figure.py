@@ -27,7 +27,8 @@ Canvas = NDArray[np.uint8]
 
 
 def draw_ladder(results: Mapping[str, Any]) -> Canvas:
-    """RGB uint8 (h, 980, 3) of a ladder's results (its results.json): light dots are seeds, bars are means."""
+    """RGB uint8 (h, 980, 3) of a ladder's results (its results.json): light dots are seeds, bars are means, lines
+    are 95 % intervals over the choice of test pictures."""
     panels = [_dots(results)]
     if results["curve"] is not None and len(results["curve"]["points"]) > 1:
         panels.append(_curve(results["curve"]))
@@ -41,7 +42,7 @@ def _dots(results: Mapping[str, Any]) -> Canvas:
     test = results["test_set"]
     _write(canvas, f"AP on {test['name']}, {test['split']}: {test['images']} pictures", (16, 26), _INK, 0.56)
     every = [seed["ap"] for arm in arms.values() for seed in arm["seeds"] if seed["ap"] is not None]
-    every += [arm["ap_interval"][1] for arm in arms.values() if arm["ap_interval"] is not None]
+    every += [arm["ap_interval"][1] for arm in arms.values() if arm.get("ap_interval") is not None]
     ticks = round_ticks(0.0, max([*every, _LEAST_SPAN]))
     axis_px = _WIDTH - _LABELS_PX - _VALUES_PX
 
@@ -54,7 +55,7 @@ def _dots(results: Mapping[str, Any]) -> Canvas:
         _write(canvas, f"{tick:.3g}", (x, bottom + 18), _SOFT, 0.42, anchor=0.5)
     _write(
         canvas,
-        "AP; a dot for each seed, a bar at their mean, a line over 95 % of resampled test sets",
+        "AP; a dot for each seed, a bar at their mean, a line over its 95 % interval (test pictures)",
         (_LABELS_PX + axis_px // 2, bottom + 36),
         _SOFT,
         0.42,
@@ -65,7 +66,7 @@ def _dots(results: Mapping[str, Any]) -> Canvas:
         cv2.line(canvas, (_LABELS_PX, y), (_LABELS_PX + axis_px, y), _GRID, 1)
         label = _fitting(f"{key}  {arm['name']}", _LABELS_PX - 30, 0.46)
         _write(canvas, label, (16, y + 5), _INK, 0.46)
-        if arm["ap_interval"] is not None:
+        if arm.get("ap_interval") is not None:
             low, high = (round(place(end)) for end in arm["ap_interval"])
             cv2.line(canvas, (low, y), (high, y), _RANGE, 3)
         for seed in arm["seeds"]:

@@ -57,12 +57,12 @@ def plateau(points: Sequence[tuple[float, Sequence[float]]]) -> tuple[float | No
 def ladder_table(results: Mapping[str, Any]) -> str:
     """The results of a ladder (its results.json) as a Markdown table with what one must know to read it."""
     lines = [
-        "| arm | trained on | pictures | AP (mean ± spread) | 95 % | AP50 | gap closed | SWD | minutes |",
+        "| arm | trained on | pictures | AP (mean ± spread) | 95 % interval | AP50 | gap closed | SWD | minutes |",
         "|---|---|---|---|---|---|---|---|---|",
         *(_row(key, arm) for key, arm in results["arms"].items()),
         "",
         *_notes(results),
-        *_comparison(results["above"]),
+        *_comparison(results.get("above", {})),
     ]
     return "\n".join(lines) + "\n"
 
@@ -74,7 +74,7 @@ def _row(key: str, arm: Mapping[str, Any]) -> str:
         arm["name"].replace("\\", r"\\").replace("|", r"\|"),
         f"{arm['train']['images']:,}",
         _number(arm["ap_mean"], ".3f") + ("" if arm["ap_spread"] is None else f" ± {arm['ap_spread']:.3f}"),
-        "" if arm["ap_interval"] is None else "{:.3f} to {:.3f}".format(*arm["ap_interval"]),
+        "{:.3f} to {:.3f}".format(*arm["ap_interval"]) if arm.get("ap_interval") else "",
         _number(arm["ap50_mean"], ".3f"),
         "undefined" if arm["gap_closed"] is None else f"{arm['gap_closed']:.0%}",
         _number(arm["distances"]["swd"], ".1f"),
@@ -85,16 +85,17 @@ def _row(key: str, arm: Mapping[str, Any]) -> str:
 
 def _comparison(above: Mapping[str, Mapping[str, float]]) -> list[str]:
     """A table of each arm against each other, where there are two."""
-    if len(above) < 2:
+    if not above:
         return []
     rows = [
-        f"| {key} | {' | '.join('' if other == key else f'{shares[other]:.0%}' for other in above)} |"
+        f"| {key} | {' | '.join(f'{shares[other]:.1%}' if other in shares else '' for other in above)} |"
         for key, shares in above.items()
     ]
     return [
         "",
-        "In how many of the resampled test sets the row is above the column; between 2.5 % and 97.5 % the order may be "
-        "due to the choice of test pictures.",
+        "In how many of the resampled test sets the row is above the column, by the seeds that both have. Between 2.5 "
+        "and 97.5 % the order may be due to the choice of test pictures; how far trainings differ by chance is not in "
+        "it.",
         "",
         f"| | {' | '.join(above)} |",
         "|---" * (len(above) + 1) + "|",
@@ -111,8 +112,8 @@ def _notes(results: Mapping[str, Any]) -> list[str]:
     notes = [
         f"AP on {test['name']}, split {test['split']}: {test['images']} pictures, {test['annotations']} items"
         + (", classes not told apart" if test["class_agnostic"] else "")
-        + f". ± is the sample standard deviation over the seeds ({seeds}); 95 %: of the mean on test sets drawn from "
-        "these pictures (bootstrap). SWD: sliced Wasserstein distance of the "
+        + f". ± is the sample standard deviation over the seeds ({seeds}); the 95 % interval is over the choice of "
+        "test pictures (bootstrap), none where evaluations do not tell it. SWD: sliced Wasserstein distance of the "
         "training pictures from the test pictures, smaller is nearer. Minutes: making the pictures + one training.",
     ]
     if gap is not None:

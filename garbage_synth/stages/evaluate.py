@@ -68,14 +68,15 @@ def evaluate(
     differ. classes: names of the truth to score alone, which leaves their numbers as they are. class_agnostic: all
     classes are one, and of two detections that overlap the better stays; boxes that `classes` leaves out are ignored.
 
-    numbers: ap (IoU 0.50 to 0.95), ap50, ap75 and ar100 as COCO has them, None where there is no box; ap_interval: 95 %
-    of what ap is on test sets drawn from these pictures (see `detect.resampled`), None below 10 pictures; the four
-    scores per_class, by_size and by_visible (see `detect.scores`); best_f1: the threshold of the best F1 at IoU 0.5;
+    numbers: ap (IoU 0.50 to 0.95), ap50, ap75 and ar100 as COCO has them, None where there is no box; ap_interval: the
+    95 % interval of ap over the choice of pictures (see `detect.resampled`), None below 10 pictures; the four scores
+    per_class, by_size and by_visible (see `detect.scores`); best_f1: the threshold of the best F1 at IoU 0.5;
     confusion: what items are taken for there.
 
-    out: metrics.json (the numbers and the curves), detections.json (COCO results with the category ids of the truth;
-    class-agnostic ones with its first), precision_recall.png, detections.jpg (pictures evenly chosen) and misses.jpg
-    (those with most missed and false boxes, where there are any). Without it nothing is written.
+    out: metrics.json (the numbers, the curves, the resampled APs), detections.json (COCO results with the category ids
+    of the truth; class-agnostic ones with its first), precision_recall.png, detections.jpg (pictures evenly chosen) and
+    misses.jpg (those with most boxes missed, false or of the wrong class, where there are any). Without it nothing is
+    written.
 
     Raises InputError for a run, dataset, picture or split that cannot be used, for classes that do not match, and for
     the output as `open_output` does.

@@ -44,7 +44,7 @@ def draw_precision_recall(scores: Scores) -> NDArray[np.uint8]:
 
 
 def worst(scores: Scores) -> list[PictureFindings]:
-    """The pictures with most boxes missed and invented, worst first, at most 12, none without."""
+    """The pictures with most boxes missed, invented and of the wrong class, worst first, at most 12, none without."""
     wrong = [picture for picture in scores.pictures if picture.errors]
     return sorted(wrong, key=lambda picture: (-picture.errors, picture.image_id))[:PICTURES]
 
@@ -56,7 +56,7 @@ def evenly(scores: Scores) -> list[PictureFindings]:
 
 
 def draw_misses(chosen: Sequence[PictureFindings], scores: Scores, paths: Mapping[int, Path]) -> NDArray[np.uint8]:
-    """A sheet, RGB uint8 (h, w, 3), of pictures with what is found, missed and invented in them."""
+    """A sheet, RGB uint8 (h, w, 3), of pictures with what is found, confused, missed and invented in them."""
     cells = []
     for picture in chosen:
         marks = [Mark(box, HIT) for box in picture.hits.boxes_xyxy]

@@ -4,6 +4,7 @@ import inspect
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from garbage_synth.stages.steps import Ledger, cached_fingerprint
 __all__ = ["collect_results"]
 
 _METRICS = "metrics.json"  # of an evaluation
+_Resampled = Mapping[int, NDArray[np.float64]]
 
 
 def collect_results(
@@ -33,16 +35,18 @@ def collect_results(
     For every arm ap_mean, ap_spread (sample standard deviation over seeds, null for one), ap50_mean, ap75_mean,
     per_class (mean AP), seeds (AP of each), gap_closed (a fraction, null = undefined), train (images, annotations),
     distances of its pictures from the test pictures, minutes (of the stages it needs; of one training), ap_interval
-    (95 % of ap_mean over test sets drawn from the test pictures, null below 10 of them). above: for every arm and every
-    other one, in what share of those test sets its mean AP is the higher. No other times, no places of this machine.
+    (95 % interval of ap_mean over the choice of test pictures, null below 10 of them). above: for every arm and other
+    one, in what share of the resampled test sets it is the better, by the seeds that both have. No other times, no
+    places of this machine.
     """
     judging = ladder.pairs[0].evaluate
     truth = judging.arguments["truth"]
     test = read_set(truth, judging.arguments.get("split"), ("test", "val"))
     sets = {arm.key: read_set(arm.train, ladder.pairs[0].train.arguments.get("split"), ("train",)) for arm in told}
     looks = _distances(told, sets, ledger, test, truth, progress)
-    resampled = {arm.key: _resampled(arm) for arm in told} if len(test.paths) >= LEAST_PICTURES else {}
-    arms = {arm.key: _arm(arm, ledger, sets[arm.key], looks[arm.key], resampled.get(arm.key)) for arm in told}
+    enough = len(test.paths) >= LEAST_PICTURES
+    resampled = {arm.key: _resampled(arm) if enough else {} for arm in told}
+    arms = {arm.key: _arm(arm, ledger, sets[arm.key], looks[arm.key], resampled[arm.key]) for arm in told}
     gap = _gap(ladder.gap, arms)
     done = [pair for arm in told for pair in arm.pairs]
     judged = ledger.of(done[0].evaluate)["numbers"] if done else {}
@@ -69,7 +73,7 @@ def collect_results(
 
 
 def _arm(
-    arm: Arm, ledger: Ledger, train: PictureSet, looks: Mapping[str, float], resampled: NDArray[np.float64] | None
+    arm: Arm, ledger: Ledger, train: PictureSet, looks: Mapping[str, float], resampled: _Resampled
 ) -> dict[str, Any]:
     judged = [ledger.records[pair.evaluate.name]["numbers"] for pair in arm.pairs]
     seeds = [_seed(pair, numbers, ledger) for pair, numbers in zip(arm.pairs, judged, strict=True)]
@@ -79,7 +83,7 @@ def _arm(
         "name": arm.name,
         "ap_mean": mean(aps),
         "ap_spread": spread(aps),
-        "ap_interval": _interval(resampled),
+        "ap_interval": _interval(resampled, mean(aps)) if len(resampled) == len(seeds) else None,
         "ap50_mean": _mean_of(judged, "ap50"),
         "ap75_mean": _mean_of(judged, "ap75"),
         "per_class": {
@@ -96,35 +100,36 @@ def _arm(
     }
 
 
-def _resampled(arm: Arm) -> NDArray[np.float64] | None:
-    """(n,): the mean AP of the arm's seeds on each resampled test set, None where evaluations do not tell it."""
-    found = []
+def _resampled(arm: Arm) -> _Resampled:
+    """The AP on each resampled test set by seed, (n,); without the evaluations of earlier versions, which tell none."""
+    found = {}
     for pair in arm.pairs:
         if pair.evaluate.out is None or not (pair.evaluate.out / _METRICS).is_file():
-            return None
+            continue
         values = json.loads((pair.evaluate.out / _METRICS).read_text(encoding="utf-8")).get("ap_resampled")
-        if values is None:  # of an earlier version
-            return None
-        found.append(np.array(values, np.float64))
-    return np.mean(found, axis=0) if found else None
+        if values is not None:
+            found[pair.seed] = np.array(values, np.float64)
+    return found
 
 
-def _interval(resampled: NDArray[np.float64] | None) -> list[float] | None:
-    ends = None if resampled is None else interval(resampled)
+def _interval(resampled: _Resampled, ap_mean: float | None) -> list[float] | None:
+    ends = interval(np.mean(list(resampled.values()), axis=0), ap_mean) if resampled else None
     return None if ends is None else [round(end, 4) for end in ends]
 
 
-def _above(resampled: Mapping[str, NDArray[np.float64] | None]) -> dict[str, dict[str, float]]:
-    """Of each arm and each other the share of test sets in which the first is better; equal ones count half."""
-    known = {key: values for key, values in resampled.items() if values is not None}
-    return {
-        key: {
-            other: round(float(np.mean((own > theirs) + 0.5 * (own == theirs))), 3)
-            for other, theirs in known.items()
-            if other != key
-        }
-        for key, own in known.items()
-    }
+def _above(resampled: Mapping[str, _Resampled]) -> dict[str, dict[str, float]]:
+    """Of each arm and each other the share of test sets in which the first is better, where they have seeds in common;
+    equal ones count half, those without a box not at all."""
+    shares: dict[str, dict[str, float]] = {}
+    for (key, own), (other, theirs) in permutations(resampled.items(), 2):
+        common = sorted(own.keys() & theirs.keys())
+        if not common:
+            continue
+        ahead = np.mean([own[seed] - theirs[seed] for seed in common], axis=0)
+        ahead = ahead[~np.isnan(ahead)]
+        if len(ahead):
+            shares.setdefault(key, {})[other] = round(float(np.mean((ahead > 0) + 0.5 * (ahead == 0))), 3)
+    return shares
 
 
 def _seed(pair: Pair, numbers: Mapping[str, Any], ledger: Ledger) -> dict[str, Any]:

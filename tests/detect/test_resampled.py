@@ -58,7 +58,8 @@ def test_a_class_without_boxes_in_a_draw_does_not_count_and_none_leaves_nothing(
     detections = {1: found((A, CAN, 0.9)), 2: NOTHING}
     draws = np.array([[1, 1], [2, 0], [0, 2], [0, 0]])
     assert ap_of(split, detections, draws).tolist() == pytest.approx([0.5, 1, 0, np.nan], nan_ok=True)
-    assert interval(np.array([np.nan])) is None
+    assert interval(np.array([np.nan]), 0.5) is None
+    assert interval(np.array([0.5]), None) is None
 
 
 def test_draws_are_the_same_every_time_and_of_as_many_pictures() -> None:
@@ -66,7 +67,15 @@ def test_draws_are_the_same_every_time_and_of_as_many_pictures() -> None:
     assert draws.shape == (RESAMPLES, 7)
     assert (draws.sum(1) == 7).all()
     assert (draws == picture_draws(7)).all()
+    assert picture_draws(0).shape == (RESAMPLES, 0)
     assert draws.std(0).min() > 0.5  # and they differ: the count of a picture is about Poisson
+
+
+def test_the_interval_has_no_bias_and_stays_a_precision() -> None:
+    values = np.linspace(0.5, 0.7, 1001)
+    assert interval(values, 0.55) == pytest.approx((0.455, 0.645))
+    assert interval(values, 0.01) == (0, pytest.approx(0.105))
+    assert interval(values, 0.99) == (pytest.approx(0.895), 1)
 
 
 def test_the_interval_narrows_with_more_pictures_as_its_root() -> None:
@@ -74,7 +83,7 @@ def test_the_interval_narrows_with_more_pictures_as_its_root() -> None:
 
     def width(pictures: int) -> float:
         values = rng.random(pictures) < 0.4
-        low, high = interval(picture_draws(pictures) @ values / pictures) or (0, 0)
+        low, high = interval(picture_draws(pictures) @ values / pictures, float(values.mean())) or (0, 0)
         return high - low
 
     assert width(100) == pytest.approx(2 * 1.96 * (0.24 / 100) ** 0.5, rel=0.2)

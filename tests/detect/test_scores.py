@@ -11,6 +11,7 @@ from pycocotools.cocoeval import COCOeval
 
 from garbage_synth.core.types import Split
 from garbage_synth.detect.class_match import all_as_one, match_classes
+from garbage_synth.detect.coco_eval import boxes_of, evaluated
 from garbage_synth.detect.detections import Detections
 from garbage_synth.detect.scores import Scores, score
 from tests.detect.truths import CATEGORIES, NAMES, NOTHING, box, found, perfect, random_case, split_of
@@ -137,7 +138,15 @@ def test_confusion_counts_every_item_and_every_detection_once(seed: int) -> None
     found_, missed, false = numbers["found"], numbers["missed"], numbers["false"]
     for name, group in result.per_class.items():
         assert sum(found_[name].values()) + missed[name] == group.instances
-    assert sum(false.values()) == sum(len(picture.false) for picture in result.pictures)
+    counted = [  # the detections that a crowd does not take, at the threshold and above
+        score >= result.best.threshold and not ignored
+        for entry in evaluated(boxes_of(split, detections, match_classes(split, CATEGORIES, NAMES))).evalImgs
+        if entry is not None
+        for score, ignored in zip(entry["dtScores"], entry["dtIgnore"][0], strict=True)
+    ]
+    assert sum(false.values()) + sum(sum(counts.values()) for counts in found_.values()) == sum(counted)
+    low, high = result.numbers()["ap_interval"]
+    assert low < result.ap < high
     assert result.best.recall == pytest.approx(sum(own.get(name, 0) for name, own in found_.items()) / result.instances)
 
 

@@ -85,13 +85,18 @@ def test_the_arms_are_compared_on_resampled_test_sets(tmp_path: Path, monkeypatc
     assert ran(write_ladder(tmp_path, small_ladder(tmp_path)))["above"] == {}  # two pictures tell nothing
     monkeypatch.setattr(ladder_results, "LEAST_PICTURES", 2)
     found = ran(tmp_path / "ladder.yaml")
-    arm = found["arms"]["a"]
+    arm = found["arms"]["f"]
     assert arm["ap_interval"] == [pytest.approx(arm["ap_mean"] - 0.045), pytest.approx(arm["ap_mean"] + 0.045)]
     assert found["above"] == {"a": {"e": 0, "f": 0}, "e": {"a": 1, "f": 0}, "f": {"a": 1, "e": 1}}
-    (tmp_path / "made/evaluations/e_2/metrics.json").unlink()  # as an evaluation of an earlier version
+    # better by far and worse by little, equal, without a box; seed 2 of e as an evaluation of an earlier version
+    resampled = {"a_0": [0.5, 0.1, 0.3, None], "e_0": [0.1, 0.2, 0.3, None], "a_2": [0.9] * 4}
+    for name, values in resampled.items():
+        (tmp_path / f"made/evaluations/{name}/metrics.json").write_text(json.dumps({"ap_resampled": values * 25}))
+    (tmp_path / "made/evaluations/e_2/metrics.json").write_text("{}")
     found = ran(tmp_path / "ladder.yaml")
-    assert found["above"] == {"a": {"f": 0}, "f": {"a": 1}}
+    assert found["above"]["a"]["e"] == found["above"]["e"]["a"] == 0.5
     assert found["arms"]["e"]["ap_interval"] is None
+    assert found["arms"]["f"]["ap_interval"] is not None
 
 
 def test_a_second_run_trains_nothing_and_finds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
