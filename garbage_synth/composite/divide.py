@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from garbage_synth.core.rng import rng_for
 from garbage_synth.core.types import Background, Crop
 
-__all__ = ["MIN_BELT_SOURCES", "divide_belts", "divide_count", "divide_crops", "divide_distractors"]
+__all__ = ["MIN_BELT_SOURCES", "choose_photos", "divide_belts", "divide_count", "divide_crops", "divide_distractors"]
 
 MIN_BELT_SOURCES = 5  # with fewer belts, both splits use all of them
 
@@ -19,6 +19,21 @@ def divide_count(count: int, val_fraction: float) -> dict[str, int]:
     if val_fraction > 0 and count >= 2:
         val = min(max(val, 1), count - 1)
     return {"train": count - val, "val": val}
+
+
+def choose_photos(crops: Sequence[Crop], most: int | None, seed: int) -> tuple[Crop, ...]:
+    """The crops of at most `most` sources (photos) of each class, in their order; None keeps all.
+
+    A class's sources are shuffled by the seed and the first ones taken, so that fewer are a part of more.
+    """
+    if most is None:
+        return tuple(crops)
+    chosen: set[tuple[str, str]] = set()
+    for category in sorted({crop.category for crop in crops}):
+        own = sorted({crop.source for crop in crops if crop.category == category})
+        rng_for(seed, "choose-photos", category, 0).shuffle(own)
+        chosen.update((category, source) for source in own[:most])
+    return tuple(crop for crop in crops if (crop.category, crop.source) in chosen)
 
 
 def divide_crops(crops: Sequence[Crop], val_fraction: float, seed: int) -> tuple[dict[str, tuple[Crop, ...]], Warnings]:

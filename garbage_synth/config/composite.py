@@ -291,7 +291,7 @@ class LabelsConfig(StageConfig):
 
 
 class ClassesConfig(StageConfig):
-    """How often each class is drawn."""
+    """How often each class is drawn, and from how many photographed items."""
 
     balance: Literal["uniform", "crops", "inverse"] = Field(
         default="uniform",
@@ -300,6 +300,11 @@ class ClassesConfig(StageConfig):
     )
     weights: dict[str, NonNegative] = Field(
         default={}, description="Factor per class on top of the balance; 0 leaves a class out of the pictures."
+    )
+    max_photos: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="At most so many photos (sources of crops) of each class are used, drawn by the seed; those of a "
+        "smaller number are among those of a larger. To measure with ladder what more photographed items gain.",
     )
 
 

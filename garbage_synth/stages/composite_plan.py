@@ -11,7 +11,7 @@ import numpy as np
 
 from garbage_synth.composite.belt import fit_belt, with_polygons
 from garbage_synth.composite.cutout import CropFacts
-from garbage_synth.composite.divide import divide_belts, divide_count, divide_crops, divide_distractors
+from garbage_synth.composite.divide import choose_photos, divide_belts, divide_count, divide_crops, divide_distractors
 from garbage_synth.composite.sample import Catalog, class_shares
 from garbage_synth.composite.scale import scale_rule
 from garbage_synth.config.composite import CompositeConfig, DistractorsConfig
@@ -106,7 +106,7 @@ def make_plan(wanted: Wanted, config: CompositeConfig, workers: int, progress: P
     )
 
     counts = divide_count(wanted.count, wanted.val_fraction)
-    usable = [crop for crop in crops if crop.id in facts]
+    usable = choose_photos([crop for crop in crops if crop.id in facts], config.classes.max_photos, wanted.seed)
     if not usable:
         raise InputError(
             f"no crop in {wanted.crops} has a pixel that belongs to the item: alpha is below 128 everywhere"

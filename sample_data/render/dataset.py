@@ -42,7 +42,7 @@ def write_frames(out: Path, frames: FrameSet, count: int) -> None:
     parts = out / PARTS / frames.name
     for index in tqdm(range(count), desc=f"frames {frames.name}", unit="frame"):
         part = parts / f"{index:05d}.json"
-        if _is_part_of(part, frames):
+        if _is_part_of(part, _series(frames)):
             continue
         frame = render_frame(frames, index)
         name = f"{frames.name}_{index:05d}.jpg"
@@ -71,14 +71,18 @@ def write_belts(out: Path, *, seed: int, count: int, size_wh: tuple[int, int], q
 def write_photos(
     out: Path, individuals: Iterable[Individual], *, size_wh: tuple[int, int], quality: studio.RenderQuality
 ) -> None:
-    """Renders photos, photos_truth and crops of the individuals, and crops/crops.json, under `out`."""
+    """Renders photos, photos_truth and crops of the individuals, and crops/crops.json, under `out`.
+
+    Each finished photo leaves its entry in out/.parts; a later call renders what is missing and joins again.
+    """
     entries = []
     for individual in tqdm(list(individuals), desc="photos", unit="photo"):
         stem = f"{individual.category}_{individual.number:03d}"
         part = out / PARTS / "photos" / f"{stem}.json"
-        if not part.exists():
-            _write_json(part, _write_photo(out, individual, stem, size_wh, quality))
-        entries.append(json.loads(part.read_text()))
+        series = [individual.set_name, list(size_wh), quality.samples]
+        if not _is_part_of(part, series):
+            _write_json(part, {"series": series, "entry": _write_photo(out, individual, stem, size_wh, quality)})
+        entries.append(json.loads(part.read_text())["entry"])
     _write_json(
         out / "crops" / "crops.json", {"version": 1, "crops": sorted(entries, key=lambda entry: str(entry["file"]))}
     )
@@ -145,12 +149,12 @@ def _series(frames: FrameSet) -> list[Any]:
     return [frames.individuals, frames.seed, list(frames.size_wh), frames.pool_per_category, frames.quality.samples]
 
 
-def _is_part_of(part: Path, frames: FrameSet) -> bool:
+def _is_part_of(part: Path, series: list[Any]) -> bool:
     if not part.exists():
         return False
-    series = json.loads(part.read_text())["series"]
-    if series != _series(frames):
-        raise SystemExit(f"{part} belongs to another series {series}: choose an empty --out, or remove that folder")
+    begun = json.loads(part.read_text())["series"]
+    if begun != series:
+        raise SystemExit(f"{part} belongs to another series {begun}: choose an empty --out, or remove that folder")
     return True
 
 

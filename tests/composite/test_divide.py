@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from garbage_synth.composite.divide import divide_belts, divide_count, divide_crops
+from garbage_synth.composite.divide import choose_photos, divide_belts, divide_count, divide_crops
 from tests.composite.scenes import background, crop
 
 
@@ -68,3 +68,14 @@ def test_division_depends_on_the_seed() -> None:
     crops = [crop(f"can/{number}") for number in range(20)]
     chosen = {tuple(c.id for c in divide_crops(crops, 0.2, seed)[0]["val"]) for seed in range(4)}
     assert len(chosen) > 1
+
+
+def test_chosen_photos_are_so_many_of_each_class_and_fewer_are_part_of_more() -> None:
+    crops = [crop(f"{name}/{number}", source=f"{name}{number // 2}") for name in ("a", "b") for number in range(12)]
+    crops.append(crop("c/0"))
+    assert choose_photos(crops, None, 0) == tuple(crops)
+    chosen = {most: choose_photos(crops, most, 3) for most in (1, 2, 5, 9)}
+    assert [sum(c.category == name for c in chosen[2]) for name in "abc"] == [4, 4, 1]  # two crops of each photo
+    assert set(chosen[1]) < set(chosen[2]) < set(chosen[5]) < set(chosen[9])
+    assert chosen[9] == tuple(crops)
+    assert len({choose_photos(crops, 2, seed) for seed in range(8)}) > 1

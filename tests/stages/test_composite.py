@@ -16,7 +16,7 @@ import yaml
 from pycocotools.coco import COCO
 
 from garbage_synth.config.base import load_config
-from garbage_synth.config.composite import CompositeConfig
+from garbage_synth.config.composite import ClassesConfig, CompositeConfig
 from garbage_synth.core.masks import mask_of_segmentation
 from garbage_synth.core.progress import StageSummary
 from garbage_synth.errors import ConfigError, InputError, OutputExistsError
@@ -303,6 +303,24 @@ def test_bad_input_is_refused_before_anything_is_written(inputs: tuple[Path, Pat
     with pytest.raises(InputError, match="does not exist"):
         run((tmp_path / "nowhere", inputs[1]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_no_more_photos_of_a_class_are_used_than_asked_for(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    def used(most: int | None) -> dict[int, set[str]]:
+        """{category: the crops that its labels name}."""
+        out = tmp_path / str(most)
+        config = CompositeConfig(classes=ClassesConfig(max_photos=most))
+        summary = run(inputs, out, count=20, val_fraction=0.0, config=config)
+        found: dict[int, set[str]] = {}
+        for label in document(out, "train")["annotations"]:
+            found.setdefault(label["category_id"], set()).add(label["crop_id"])
+        assert summary.numbers["images"] == {"train": 20, "val": 0}
+        return found
+
+    every, one = used(None), used(1)
+    assert min(len(crops) for crops in every.values()) > 1
+    assert [len(crops) for crops in one.values()] == [1] * len(every)
+    assert all(one[category] < every[category] for category in every)
 
 
 @pytest.mark.parametrize(

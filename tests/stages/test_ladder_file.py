@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from garbage_synth.errors import ConfigError, InputError
-from garbage_synth.stages.ladder_file import load_ladder
+from garbage_synth.stages.ladder_file import Ladder, load_ladder
 from tests.stages.ladders import DetectorConfig, install, small_ladder, write_ladder
 
 
@@ -148,14 +148,12 @@ def test_an_unknown_arm_or_name_is_refused(tmp_path: Path) -> None:
 _SHIPPED = Path(__file__).parents[2] / "benchmarks" / "ladders"
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in _SHIPPED.glob("*.yaml")))
-def test_the_shipped_ladders_are_right(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their names and values, with the folders that they read made up."""
+def _load_shipped(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ladder:
+    """The ladder of benchmarks/ladders, with the folders that it reads made up."""
     monkeypatch.undo()
-    on_cpu, belt = name.endswith("_cpu"), name.startswith("construction_belt")
     rendered = ("photos", "crops", "belts", "real/images/train")
     real = ("belts", "images/train", "annotations")
-    folders = ("frames", "benchmarks/ladders", *(f"sample_data/{part}" for part in rendered))
+    folders = ("frames", "photos/crops", "benchmarks/ladders", *(f"sample_data/{part}" for part in rendered))
     for folder in (*folders, *(f"data/construction_belt/{part}" for part in real)):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "sample_data/real/annotations").mkdir()
@@ -165,7 +163,17 @@ def test_the_shipped_ladders_are_right(name: str, tmp_path: Path, monkeypatch: p
     path.write_text((_SHIPPED / f"{name}.yaml").read_text(encoding="utf-8"))
     monkeypatch.setenv("GARBAGE_SYNTH_REAL_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("GARBAGE_SYNTH_EXTRA_FRAMES", str(tmp_path / "frames"))
+    monkeypatch.setenv("GARBAGE_SYNTH_EXTRA_PHOTOS", str(tmp_path / "photos"))
     made = load_ladder(path)
+    assert made.gap == ("a", "e")
+    assert made.out == tmp_path / "runs" / "ladders" / name
+    return made
+
+
+@pytest.mark.parametrize("name", ["construction_belt", "construction_belt_cpu", "sample_line", "sample_line_cpu"])
+def test_the_shipped_ladders_are_right(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = _load_shipped(name, tmp_path, monkeypatch)
+    on_cpu, belt = name.endswith("_cpu"), name.startswith("construction_belt")
     crops = () if name == "sample_line_cpu" else ("crops",)
     needs = {
         "a": (*crops, "naive"),
@@ -179,8 +187,6 @@ def test_the_shipped_ladders_are_right(name: str, tmp_path: Path, monkeypatch: p
     else:  # b and e, not d and e
         needs["f"] = (*crops, "composite", *(("real",) if belt else ()), "composite-and-real")
     assert {arm.key: arm.needs for arm in made.arms if not arm.key.startswith("n")} == needs
-    assert made.gap == ("a", "e")
-    assert made.out == tmp_path / "runs" / "ladders" / name
     settings = {step.name: step.arguments for step in made.stages}
     assert settings["naive"]["config"].preset == "naive"
     assert (settings["gan"]["generator"], settings["refined"]["on_drift"]) == ("warp6", "adjust")
@@ -189,6 +195,29 @@ def test_the_shipped_ladders_are_right(name: str, tmp_path: Path, monkeypatch: p
         assert settings["refined-paper"]["on_drift"] == "keep"
     same = ("count", "items", "size", "val_fraction")
     assert [settings["naive"].get(key) for key in same] == [settings["composite"].get(key) for key in same]
+
+
+def test_the_ladder_over_photographed_items_differs_in_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its other stages and its detector are those of the ladder that it is compared with."""
+    own = _load_shipped("sample_line_photos_cpu", tmp_path / "own", monkeypatch)
+    other = _load_shipped("sample_line_cpu", tmp_path / "other", monkeypatch)
+    settings, theirs = ({step.name: step.arguments for step in made.stages} for made in (own, other))
+    for shared in ("naive", "composite", "gan"):
+        for key in settings[shared].keys() - {"out", "crops", "backgrounds", "synthetic", "real"}:
+            assert settings[shared][key] == theirs[shared][key], (shared, key)
+    own_detectors, other_detectors = (
+        {pair.seed: pair.train.arguments["config"] for arm in made.arms if arm.key == "b" for pair in arm.pairs}
+        for made in (own, other)
+    )
+    assert own_detectors == other_detectors
+    for name, photos in (("photos35", 5), ("photos140", 20), ("photos280", None)):
+        config = settings[name]["config"]
+        assert config.classes.max_photos == photos
+        assert config.deform == settings["composite"]["config"].deform
+        same = ("count", "items", "size", "val_fraction")
+        assert [settings[name][key] for key in same] == [settings["composite"][key] for key in same]
 
 
 def test_the_readme_beside_the_shipped_ladders_names_them_all() -> None:
