@@ -116,12 +116,16 @@ class ResnetGenerator(Generator):
 class WarpGenerator(Generator):
     """G(x) = W(x; u) + r: the picture deformed by a smooth displacement u, and a residual r added to it.
 
-    Both come from the features of the paper's network after its residual blocks. r = 2 tanh(a / 2), a by u128, u64,
-    c7s1-3: in (-2, 2), so that every colour can become every other, and of slope 1 at 0. u is the cubic B-spline of a
-    grid of control points 32 pixels apart (see `gan.warp`), each within [-warp_max_px, warp_max_px]; as warp_max_px is
-    below a quarter of 32, the deformation cannot fold, and boxes and outlines may follow it exactly. With warp_max_px 0
-    there is no u and G(x) = x + r. The last layers of r and of the grid begin at zero: a new generator (after
-    `init_weights`) is the identity.
+    Both come from features like those of the paper's network after its residual blocks. r = 2 tanh(a / 2), a by two
+    enlargements and c7s1-3: in (-2, 2), so that every colour can become every other, and of slope 1 at 0. u is the
+    cubic B-spline of a grid of control points 32 pixels apart (see `gan.warp`), each within [-warp_max_px,
+    warp_max_px]; as warp_max_px is below a quarter of 32, the deformation cannot fold, and boxes and outlines may
+    follow it exactly. With warp_max_px 0 there is no u and G(x) = x + r. The last layers of r and of the grid begin at
+    zero: a new generator (after `init_weights`) is the identity.
+
+    Unlike the paper's, every border is mirrored, and maps are enlarged by repeating pixels before a 3x3 convolution
+    (Odena et al. 2016, Deconvolution and Checkerboard Artifacts) instead of by a transposed one: a grid and brighter
+    borders that the paper's layers leave on even ground would stay in r as they are.
 
     forward: values in (-3, 3), near [-1, 1] once trained. They are not clamped, as training needs the gradient there;
     `to_levels` clamps.
@@ -133,12 +137,15 @@ class WarpGenerator(Generator):
             raise ValueError(f"warp_max_px {warp_max_px} must be from 0 to below {PITCH_PX // 4}")
         c = base_channels
         self.warp_max_px = warp_max_px
-        self.trunk = nn.Sequential(*_encoder(blocks, c))
-        self.residual_head = nn.Sequential(*_decoder(c), _ZeroConv2d(c, 3, 7))
+        self.trunk = nn.Sequential(*_encoder(blocks, c, mirrored=True))
+        self.residual_head = nn.Sequential(
+            *_enlarging(4 * c, 2 * c), *_enlarging(2 * c, c), nn.ReflectionPad2d(3), _ZeroConv2d(c, 3, 7)
+        )
         self.grid_head: nn.Sequential | None = None
         if warp_max_px > 0:
             self.grid_head = nn.Sequential(
-                nn.Conv2d(4 * c, c, 3, padding=1),
+                nn.ReflectionPad2d(1),
+                nn.Conv2d(4 * c, c, 3),
                 *_norm_relu(c),
                 nn.AvgPool2d(PITCH_PX // SIDE_MULTIPLE, ceil_mode=True),
                 _ZeroConv2d(c, 2, 1),
@@ -229,17 +236,32 @@ class _ZeroConv2d(nn.Conv2d):
     """A convolution whose weights begin at zero, as its biases do."""
 
 
-def _encoder(blocks: int, c: int) -> tuple[nn.Module, ...]:
-    """c7s1-64, d128, d256, R256 x blocks, where c stands for 64."""
+def _encoder(blocks: int, c: int, *, mirrored: bool = False) -> tuple[nn.Module, ...]:
+    """c7s1-64, d128, d256, R256 x blocks, where c stands for 64. mirrored: d pads with mirrored pixels, not zeros."""
     return (
         nn.ReflectionPad2d(3),
         nn.Conv2d(3, c, 7),
         *_norm_relu(c),
-        nn.Conv2d(c, 2 * c, 3, stride=2, padding=1),
-        *_norm_relu(2 * c),
-        nn.Conv2d(2 * c, 4 * c, 3, stride=2, padding=1),
-        *_norm_relu(4 * c),
+        *_halving(c, 2 * c, mirrored),
+        *_halving(2 * c, 4 * c, mirrored),
         *(_ResidualBlock(4 * c) for _ in range(blocks)),
+    )
+
+
+def _halving(inputs: int, outputs: int, mirrored: bool) -> tuple[nn.Module, ...]:
+    """The paper's dk, k = outputs; with mirrored borders where asked for."""
+    if mirrored:
+        return nn.ReflectionPad2d(1), nn.Conv2d(inputs, outputs, 3, stride=2), *_norm_relu(outputs)
+    return nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), *_norm_relu(outputs)
+
+
+def _enlarging(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+    """Every pixel four times, then a 3x3 convolution: twice the size, and even ground stays even."""
+    return (
+        nn.Upsample(scale_factor=2),
+        nn.ReflectionPad2d(1),
+        nn.Conv2d(inputs, outputs, 3),
+        *_norm_relu(outputs),
     )
 
 

@@ -99,6 +99,20 @@ def test_border_is_mirrored_not_zero_padded() -> None:
     assert torch.allclose(features, features[..., :1, :1].expand_as(features), atol=1e-6)
 
 
+def test_warp_generator_leaves_no_grid_and_no_borders_on_even_ground() -> None:
+    """What it adds to a plain picture is plain; the paper's layers leave a pattern there, as the last lines show."""
+    plain = torch.full((1, 3, 64, 64), 0.3)
+    added = [shaken(px)(plain)[0] - plain[0] for px in (0.0, 4.0)]
+    for own in added:
+        assert own.std((1, 2)).max() < 1e-5
+        assert own.abs().max() > 0.01
+    network = GeneratorSpec("resnet6", 4).build()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)) * 0.2)
+    assert network(plain)[0].std((1, 2)).max() > 0.01
+
+
 @pytest.mark.parametrize("warp_max_px", [0.0, 4.0])
 @pytest.mark.parametrize("size_hw", [(8, 8), (64, 64), (36, 100)])
 def test_new_warp_generator_is_the_identity(warp_max_px: float, size_hw: tuple[int, int]) -> None:
@@ -114,7 +128,7 @@ def test_new_warp_generator_learns_in_its_first_step_where_to_move_and_what_to_a
     learning = {name for name, own in network.named_parameters() if own.grad is not None and own.grad.any()}
     assert learning == {
         f"{head}.{layer}.{own}"
-        for head, layer in (("residual_head", 7), ("grid_head", 4))
+        for head, layer in (("residual_head", 11), ("grid_head", 5))
         for own in ("weight", "bias")
     }
 
@@ -144,7 +158,7 @@ def test_displacement_is_told_in_pixels_and_bounded_also_in_mixed_precision() ->
 
 def test_residual_is_free_to_turn_white_into_black_and_keeps_its_slope() -> None:
     network = seeded(GeneratorSpec("warp6", 4).build())
-    bias = dict(network.named_parameters())["residual_head.7.bias"]
+    bias = dict(network.named_parameters())["residual_head.11.bias"]
     white = torch.ones(1, 3, 16, 16)
     with torch.no_grad():
         bias.fill_(1e-3)
