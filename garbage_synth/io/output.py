@@ -15,9 +15,11 @@ from garbage_synth.errors import InputError, OutputExistsError
 from garbage_synth.io.atomic import write_json
 from garbage_synth.io.folders import files_under
 
-__all__ = ["MANIFEST_FILE", "OutputFolder", "file_hash", "fingerprint", "open_output", "read_manifest"]
+__all__ = ["MANIFEST_FILE", "SETTINGS_FILE", "OutputFolder", "file_hash", "fingerprint", "open_output", "read_manifest"]
 
 MANIFEST_FILE = "garbage-synth.json"
+SETTINGS_FILE = "config.yaml"
+"""All settings that an output was made with, for its reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +129,15 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 def fingerprint(paths: Sequence[Path]) -> str:
     """Hexadecimal content identity of files and folders: names inside folders, sizes and contents, not dates or places.
 
-    Our manifest is left out, because it holds timings. A path that does not exist counts as such.
+    Of our own outputs the manifest is left out, because it holds timings, and the record of the settings: what was made
+    with them is looked at, and a later version may have a setting more without making anything else. A path that does
+    not exist counts as such.
     """
     total = hashlib.sha256()
     for path in paths:
         members = [(file.relative_to(path).as_posix(), file) for file in files_under(path)] if path.is_dir() else []
-        members = [(name, file) for name, file in members if name != MANIFEST_FILE]
+        ours = (MANIFEST_FILE, SETTINGS_FILE) if (path / MANIFEST_FILE).is_file() else ()
+        members = [(name, file) for name, file in members if name not in ours]
         if path.is_file():
             members = [(path.name, path)]
         total.update(f"{len(members)}\n".encode())

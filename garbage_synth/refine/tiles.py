@@ -286,7 +286,7 @@ def _can_be_walked(layer: nn.Module) -> bool:
     if isinstance(layer, nn.InstanceNorm2d):
         return not layer.track_running_stats
     if isinstance(layer, nn.Upsample):
-        return layer.mode == "nearest" and layer.size is None and float(layer.scale_factor).is_integer()
+        return _times(layer) > 0
     return isinstance(layer, nn.ReLU | nn.ReflectionPad2d)
 
 
@@ -310,7 +310,9 @@ def _heights(layers: Iterable[nn.Module], height: int) -> Iterator[int]:
 
 
 def _times(layer: nn.Upsample) -> int:
-    return int(layer.scale_factor)
+    """How often it repeats each row; 0 where it does something else."""
+    factor = layer.scale_factor
+    return int(factor) if layer.mode == "nearest" and isinstance(factor, float) and factor.is_integer() else 0
 
 
 def _pair(padding: str | tuple[int, ...]) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from garbage_synth.config.composite import CompositeConfig
 from garbage_synth.core.progress import NullProgress, Progress, StageSummary
 from garbage_synth.errors import InputError
 from garbage_synth.io.atomic import write_text
-from garbage_synth.io.output import fingerprint, open_output
+from garbage_synth.io.output import SETTINGS_FILE, fingerprint, open_output
 from garbage_synth.run.local import available_workers, map_unordered
 from garbage_synth.stages.composite_image import MakePicture, Unit, picture_name, record_path
 from garbage_synth.stages.composite_join import join_records, remove_records
@@ -97,7 +97,7 @@ def composite(
         numbers = dict(folder.numbers) if folder.finished else _planned_numbers(plan)
         return StageSummary("composite", out, numbers, plan.warnings, open_file=first if folder.finished else None)
 
-    write_text(out / "config.yaml", dump_config(config))
+    write_text(out / SETTINGS_FILE, dump_config(config))
     missing = sum(1 for _ in _units(plan, out, folder.resuming))
     progress.start("compositing", count)
     progress.advance(count - missing)

@@ -27,6 +27,7 @@ from garbage_synth.errors import InputError
 from garbage_synth.io.atomic import write_bytes, write_json
 from garbage_synth.io.catalog import load_backgrounds, load_crops, load_distractors
 from garbage_synth.io.images import encode_jpeg, read_mask, read_rgb, read_rgba
+from garbage_synth.io.output import SETTINGS_FILE
 
 __all__ = ["RECORDS", "InspectCrop", "MakePicture", "Unit", "picture_name", "record_path", "render_scene"]
 
@@ -172,7 +173,7 @@ def render_scene(
         raise InputError(f"{scenes} is not the scenes.jsonl of a dataset: {error}") from error
     if spec is None:
         raise InputError(f"{scenes} has no picture {file_name}")
-    settings = scenes.with_name("config.yaml")
+    settings = scenes.with_name(SETTINGS_FILE)
     config = load_config(CompositeConfig, settings if settings.is_file() else None)
     belts = {belt.id: belt for belt in with_polygons(load_backgrounds(backgrounds), config.belt.polygons_px)}
     own = (*load_crops(crops), *(() if distractors is None else load_distractors(distractors)))

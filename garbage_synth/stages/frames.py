@@ -17,7 +17,7 @@ from garbage_synth.errors import InputError, OutputExistsError
 from garbage_synth.io.atomic import write_bytes, write_json, write_text
 from garbage_synth.io.folders import files_under, require_folder
 from garbage_synth.io.images import IMAGE_SUFFIXES, encode_jpeg, encode_png, read_rgb
-from garbage_synth.io.output import fingerprint, open_output
+from garbage_synth.io.output import SETTINGS_FILE, fingerprint, open_output
 from garbage_synth.io.video import VIDEO_SUFFIXES, read_video, video_facts
 
 __all__ = ["frames"]
@@ -80,7 +80,7 @@ def frames(
     if output.finished and (median is None or median.exists()):
         return StageSummary("frames", out, output.numbers)
 
-    write_text(out / "config.yaml", dump_config(config))
+    write_text(out / SETTINGS_FILE, dump_config(config))
     chooser, plate = _Chooser(config), _Plate(config, looks)
     seen = kept = 0
     first: Path | None = None

@@ -33,7 +33,7 @@ from garbage_synth.gan.generator_file import Direction, find_generator, load_gen
 from garbage_synth.io.atomic import write_json, write_text
 from garbage_synth.io.dataset import read_dataset, split_files
 from garbage_synth.io.images import image_size
-from garbage_synth.io.output import fingerprint, open_output
+from garbage_synth.io.output import SETTINGS_FILE, fingerprint, open_output
 from garbage_synth.io.resize import resize_rgb, short_side_wh
 from garbage_synth.refine.memory import MemoryPlan, free_bytes, refuse_oversize, whole_frame_bytes
 from garbage_synth.refine.overlap import overlapped
@@ -176,7 +176,7 @@ def refine(
         remove_records(out)  # of a run that was killed between its end and its tidying up
         return StageSummary("refine", out, output.numbers, tuple(warnings), first, bool(output.numbers.get("ok", True)))
 
-    write_text(out / "config.yaml", dump_config(config))
+    write_text(out / SETTINGS_FILE, dump_config(config))
     network, _ = load_generator(weights)
     translator = Translator(
         network,

@@ -18,7 +18,7 @@ from garbage_synth.io.catalog import CropEntry, write_crops_json
 from garbage_synth.io.dataset import read_dataset, read_document, split_files
 from garbage_synth.io.folders import require_folder
 from garbage_synth.io.images import encode_jpeg, list_images, read_rgba
-from garbage_synth.io.output import fingerprint, open_output
+from garbage_synth.io.output import SETTINGS_FILE, fingerprint, open_output
 from garbage_synth.run.local import available_workers, map_unordered
 from garbage_synth.segment.methods import METHODS
 from garbage_synth.segment.sheet import contact_sheet
@@ -110,7 +110,7 @@ def segment(
         shutil.rmtree(out / RECORDS, ignore_errors=True)
         return StageSummary("segment", out, dict(folder.numbers), warnings, open_file=sheet)
 
-    write_text(out / "config.yaml", dump_config(config))
+    write_text(out / SETTINGS_FILE, dump_config(config))
     missing = [unit for unit in units if not (folder.resuming and record_path(out, unit).is_file())]
     progress.start("cutting out", len(units))
     progress.advance(len(units) - len(missing))

@@ -32,7 +32,7 @@ from garbage_synth.errors import InputError
 from garbage_synth.io.atomic import write_bytes, write_text
 from garbage_synth.io.dataset import chosen_split, read_dataset, split_files
 from garbage_synth.io.images import encode_jpeg, read_rgb
-from garbage_synth.io.output import OutputFolder, fingerprint, open_output
+from garbage_synth.io.output import SETTINGS_FILE, OutputFolder, fingerprint, open_output
 from garbage_synth.io.pictures import locate_pictures
 from garbage_synth.io.records import append_record, keep_records
 from garbage_synth.report.draw import class_colour
@@ -172,7 +172,7 @@ def train_detector(
     output = opened(only_look=False)
     steps = checkpoint_steps(out)
     keep_records(out / STATS_FILE, key="iteration", up_to=steps[0] if steps else 0)
-    write_text(out / "config.yaml", dump_config(config))
+    write_text(out / SETTINGS_FILE, dump_config(config))
     write_bytes(out / SAMPLES_FILE, encode_jpeg(_sheet(pictures, plan)))
 
     def record(iteration: int, values: dict[str, float]) -> None:

@@ -45,7 +45,7 @@ from garbage_synth.io.atomic import write_text
 from garbage_synth.io.dataset import read_dataset, split_files
 from garbage_synth.io.folders import require_folder
 from garbage_synth.io.images import list_images, read_rgb
-from garbage_synth.io.output import OutputFolder, fingerprint, open_output
+from garbage_synth.io.output import SETTINGS_FILE, OutputFolder, fingerprint, open_output
 from garbage_synth.io.resize import parse_resize, resize_rgb, short_side_wh
 from garbage_synth.stages.class_maps import ClassMaps, read_class_maps
 from garbage_synth.stages.train_gan_labels import LabelledFrames, annotation_file, labelled_frames
@@ -199,7 +199,7 @@ def train_gan(
     if team.leads:
         output = opened(only_look=False)
         output.begin()  # also where a finished run is made longer
-        write_text(out / "config.yaml", dump_config(config))
+        write_text(out / SETTINGS_FILE, dump_config(config))
         if config.tensorboard:
             recorder.board = Board(out, first=earlier[0] if earlier else 0)
     team.tell(None)  # the folder is ready for all

@@ -251,6 +251,11 @@ def test_fingerprint_follows_names_and_contents_not_places_or_dates(tmp_path: Pa
     (tmp_path / "b" / "garbage-synth.json").write_text("timings")
     (tmp_path / "b" / ".x.tmp").write_text("")
     assert fingerprint([tmp_path / "b"]) == same
+    (tmp_path / "b" / "config.yaml").write_text("a setting that a later version has more")
+    assert fingerprint([tmp_path / "b"]) == same  # an output of ours
+    (tmp_path / "a" / "config.yaml").write_text("a user's file")
+    assert fingerprint([tmp_path / "a"]) != same
+    (tmp_path / "a" / "config.yaml").unlink()
     (tmp_path / "b" / "y").write_text("3")
     assert fingerprint([tmp_path / "b"]) != same
     (tmp_path / "a" / "y").rename(tmp_path / "a" / "z")
