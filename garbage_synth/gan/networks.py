@@ -13,6 +13,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from garbage_synth.gan.warp import PITCH_PX, displacement_of, warp
 
@@ -123,9 +124,8 @@ class WarpGenerator(Generator):
     follow it exactly. With warp_max_px 0 there is no u and G(x) = x + r. The last layers of r and of the grid begin at
     zero: a new generator (after `init_weights`) is the identity.
 
-    Unlike the paper's, every border is mirrored, and maps are enlarged by repeating pixels before a 3x3 convolution
-    (Odena et al. 2016, Deconvolution and Checkerboard Artifacts) instead of by a transposed one: a grid and brighter
-    borders that the paper's layers leave on even ground would stay in r as they are.
+    Unlike the paper's, every border is mirrored, and maps are enlarged without overlaps (see `_RepeatedPixels`): the
+    grid and the borders that the paper's layers leave on even ground would stay in r as they are.
 
     forward: values in (-3, 3), near [-1, 1] once trained. They are not clamped, as training needs the gradient there;
     `to_levels` clamps.
@@ -256,13 +256,27 @@ def _halving(inputs: int, outputs: int, mirrored: bool) -> tuple[nn.Module, ...]
 
 
 def _enlarging(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
-    """Every pixel four times, then a 3x3 convolution: twice the size, and even ground stays even."""
-    return (
-        nn.Upsample(scale_factor=2),
-        nn.ReflectionPad2d(1),
-        nn.Conv2d(inputs, outputs, 3),
-        *_norm_relu(outputs),
-    )
+    """Twice the size, even ground stays even."""
+    enlarged = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=3)
+    enlarged.weight = nn.Parameter(torch.empty(inputs, outputs, 3, 3))
+    parametrize.register_parametrization(enlarged, "weight", _RepeatedPixels(), unsafe=True)  # 3x3 -> 4x4
+    return nn.ReflectionPad2d(1), enlarged, *_norm_relu(outputs)
+
+
+class _RepeatedPixels(nn.Module):
+    """Weights of a 3x3 convolution -> those of a 4x4 transposed one of stride 2 that does the same to repeated pixels.
+
+    Every pixel repeated to 2x2, then convolved: Odena et al. 2016, Deconvolution and Checkerboard Artifacts. In one
+    dimension the convolution (a, b, c) gives a x[i-1] + (b + c) x[i] and (a + b) x[i] + c x[i+1], which is what the
+    kernel (c, b + c, a + b, a) gives, without the memory of the enlarged map.
+    """
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """(i, o, 3, 3) -> (i, o, 4, 4)."""
+        for along in (2, 3):
+            a, b, c = weight.unbind(along)
+            weight = torch.stack([c, b + c, a + b, a], along)
+        return weight
 
 
 def _decoder(c: int) -> tuple[nn.Module, ...]:

@@ -56,8 +56,7 @@ def walk(
     a `Warping` network; the displacement is float32 (1, 2, bottom - top, w) in pixels, or None where there is none.
 
     network: its `body` (or `trunk` and `residual_head`) is a sequence of Conv2d, ConvTranspose2d, InstanceNorm2d, ReLU,
-    ReflectionPad2d, Upsample by repetition and residual blocks, which are modules with nothing but a `body` of the same
-    kind: x + body(x).
+    ReflectionPad2d and residual blocks, which are modules with nothing but a `body` of the same kind: x + body(x).
     read(top, bottom): these rows of the picture, float32 (1, c, bottom - top, w), on the network's device; asked
     several times for each row. rows: height of a band; the result depends on it in its last bits only.
 
@@ -118,8 +117,6 @@ class _Walk:
                 rows = _convolved(layer, rows)
             elif isinstance(layer, nn.ConvTranspose2d):
                 rows = _enlarged(layer, rows)
-            elif isinstance(layer, nn.Upsample):
-                rows = _repeated(layer, rows)
             else:
                 rows = self._summed(layer, rows)
         return rows
@@ -231,17 +228,6 @@ def _enlarged(layer: nn.ConvTranspose2d, rows: _Rows) -> _Rows:
     return replace(rows, height=_height_after(layer, rows.height), get=get, reach=rows.reach + kernel)
 
 
-def _repeated(layer: nn.Upsample, rows: _Rows) -> _Rows:
-    times = _times(layer)
-
-    def get(top: int, bottom: int) -> Tensor:
-        first = top // times
-        made = functional.interpolate(rows.get(first, -(-bottom // times)), scale_factor=times)
-        return made[:, :, top - first * times : bottom - first * times]
-
-    return replace(rows, height=_height_after(layer, rows.height), get=get, reach=rows.reach + 1)
-
-
 def _mirrored(layer: nn.ReflectionPad2d, rows: _Rows) -> _Rows:
     left, right, above, _ = layer.padding
 
@@ -285,8 +271,6 @@ def _can_be_walked(layer: nn.Module) -> bool:
         return layer.dilation == (1, 1) and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
     if isinstance(layer, nn.InstanceNorm2d):
         return not layer.track_running_stats
-    if isinstance(layer, nn.Upsample):
-        return _times(layer) > 0
     return isinstance(layer, nn.ReLU | nn.ReflectionPad2d)
 
 
@@ -296,8 +280,6 @@ def _height_after(layer: nn.Module, height: int) -> int:
     if isinstance(layer, nn.ConvTranspose2d):
         more = layer.kernel_size[0] - 2 * _pair(layer.padding)[0] + layer.output_padding[0]
         return (height - 1) * layer.stride[0] + more
-    if isinstance(layer, nn.Upsample):
-        return height * _times(layer)
     if isinstance(layer, nn.ReflectionPad2d):
         return height + layer.padding[2] + layer.padding[3]
     return height
@@ -307,12 +289,6 @@ def _heights(layers: Iterable[nn.Module], height: int) -> Iterator[int]:
     for layer in layers:
         height = _height_after(layer, height)
         yield height
-
-
-def _times(layer: nn.Upsample) -> int:
-    """How often it repeats each row; 0 where it does something else."""
-    factor = layer.scale_factor
-    return int(factor) if layer.mode == "nearest" and isinstance(factor, float) and factor.is_integer() else 0
 
 
 def _pair(padding: str | tuple[int, ...]) -> tuple[int, int]:

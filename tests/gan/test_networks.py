@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from garbage_synth.gan.networks import (
     DISCRIMINATOR_MIN_SIDE,
@@ -9,6 +10,7 @@ from garbage_synth.gan.networks import (
     GeneratorName,
     GeneratorSpec,
     PatchDiscriminator,
+    WarpGenerator,
     count_parameters,
     init_weights,
 )
@@ -113,6 +115,22 @@ def test_warp_generator_leaves_no_grid_and_no_borders_on_even_ground() -> None:
     assert network(plain)[0].std((1, 2)).max() > 0.01
 
 
+def test_warp_generator_enlarges_by_repeating_pixels_and_convolving() -> None:
+    network = GeneratorSpec("warp6", 4).build()
+    assert isinstance(network, WarpGenerator)
+    mirror, enlarge = network.residual_head[:2]
+    with torch.no_grad():
+        for parameter in enlarge.parameters():
+            parameter.normal_()
+    ours = dict(enlarge.named_parameters())
+    features = torch.rand(2, 16, 5, 7)
+    repeated = functional.interpolate(mirror(features), scale_factor=2)
+    weight = ours["parametrizations.weight.original"].transpose(0, 1)
+    expected = functional.conv2d(repeated, weight, ours["bias"])[:, :, 1:-1, 1:-1]
+    assert enlarge(mirror(features)).shape == (2, 8, 10, 14)
+    assert torch.allclose(enlarge(mirror(features)), expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("warp_max_px", [0.0, 4.0])
 @pytest.mark.parametrize("size_hw", [(8, 8), (64, 64), (36, 100)])
 def test_new_warp_generator_is_the_identity(warp_max_px: float, size_hw: tuple[int, int]) -> None:
@@ -128,7 +146,7 @@ def test_new_warp_generator_learns_in_its_first_step_where_to_move_and_what_to_a
     learning = {name for name, own in network.named_parameters() if own.grad is not None and own.grad.any()}
     assert learning == {
         f"{head}.{layer}.{own}"
-        for head, layer in (("residual_head", 11), ("grid_head", 5))
+        for head, layer in (("residual_head", 9), ("grid_head", 5))
         for own in ("weight", "bias")
     }
 
@@ -158,7 +176,7 @@ def test_displacement_is_told_in_pixels_and_bounded_also_in_mixed_precision() ->
 
 def test_residual_is_free_to_turn_white_into_black_and_keeps_its_slope() -> None:
     network = seeded(GeneratorSpec("warp6", 4).build())
-    bias = dict(network.named_parameters())["residual_head.11.bias"]
+    bias = dict(network.named_parameters())["residual_head.9.bias"]
     white = torch.ones(1, 3, 16, 16)
     with torch.no_grad():
         bias.fill_(1e-3)

@@ -97,7 +97,7 @@ def shifting(right: float, down: float, brighter: float = 0.0) -> WarpGenerator:
     assert network.grid_head is not None
     with torch.no_grad():
         network.get_parameter("grid_head.5.bias").copy_(torch.atanh(-torch.tensor([right, down]) / 4))
-        network.get_parameter("residual_head.11.bias").fill_(brighter)
+        network.get_parameter("residual_head.9.bias").fill_(brighter)
     return network
 
 
@@ -170,7 +170,7 @@ def test_change_at_full_size_is_the_same_in_bands() -> None:
         rng = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for name, parameter in network.named_parameters():
-                std = 0.02 if name.startswith("residual_head.11") else 3.0 if name.startswith("grid_head.5") else 0.1
+                std = 0.02 if name.startswith("residual_head.9") else 3.0 if name.startswith("grid_head.5") else 0.1
                 parameter.copy_(torch.randn(parameter.shape, generator=rng) * std)
         whole, u = Translator(network, device=CPU, half=False, resize=to(57, 41))(image)
         parts, v = Translator(network, device=CPU, half=False, resize=to(57, 41), band_rows=lambda _: 16)(image)
