@@ -27,6 +27,7 @@ from garbage_synth.core.rng import rng_for
 from garbage_synth.core.types import Background, Crop
 from garbage_synth.io.catalog import load_backgrounds, load_crops
 from garbage_synth.io.images import encode_jpeg, read_mask, read_rgb, read_rgba
+from garbage_synth.io.output import SETTINGS_FILE
 from garbage_synth.stages.composite import composite
 from garbage_synth.stages.composite_image import InspectCrop
 from garbage_synth.stages.segment import segment
@@ -120,7 +121,7 @@ def make_sets(folder: Path, sample: Path, real: Path | None, pictures: int, seed
 
 def simulate(scenes: SceneSet, pictures: int, seed: int, strength: float = 1.0) -> Iterator[SimulatedFrame]:
     """The first `pictures` of the set, each with its simulated refinement; strength: of the style, 0 = none."""
-    config = load_config(CompositeConfig, scenes.dataset / "config.yaml")
+    config = load_config(CompositeConfig, scenes.dataset / SETTINGS_FILE)
     belts = with_polygons(load_backgrounds(scenes.belts), config.belt.polygons_px)
     crops = {crop.id: crop for crop in load_crops(scenes.crops)}
     lines = [json.loads(line) for line in (scenes.dataset / "scenes.jsonl").read_text().splitlines()]

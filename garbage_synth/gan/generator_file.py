@@ -134,7 +134,8 @@ def load_generator(path: Path) -> tuple[Generator, GeneratorCard]:
         network.load_state_dict(tensors)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise InputError(
-            f"generator {path} does not hold the weights its metadata promises: {_first_line(error)}"
+            f"generator {path} does not hold the weights its metadata promises, for it is damaged or another version "
+            f"wrote it: train it again ({_first_line(error)})"
         ) from error
     return network.requires_grad_(False).eval(), card
 

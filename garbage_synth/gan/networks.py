@@ -23,6 +23,7 @@ __all__ = [
     "GENERATOR_MIN_SIDE",
     "SIDE_MULTIPLE",
     "WARP_GENERATORS",
+    "WARP_LAYOUT",
     "Generator",
     "GeneratorName",
     "GeneratorSpec",
@@ -40,6 +41,9 @@ GENERATOR_BLOCKS: dict[GeneratorName, int] = {"resnet9": 9, "resnet6": 6, "warp"
 
 WARP_GENERATORS: frozenset[GeneratorName] = frozenset({"warp", "warp6"})
 """Those that deform the picture they are given and add to it, see `WarpGenerator`."""
+
+WARP_LAYOUT = 2
+"""Counts the arrangements of layers that WARP_GENERATORS have had: a training of an earlier one is not resumed."""
 
 SIDE_MULTIPLE = 4
 """A generator halves its picture twice, so sides must be multiples of this to come back at the same size."""
@@ -242,21 +246,21 @@ def _encoder(blocks: int, c: int, *, mirrored: bool = False) -> tuple[nn.Module,
         nn.ReflectionPad2d(3),
         nn.Conv2d(3, c, 7),
         *_norm_relu(c),
-        *_halving(c, 2 * c, mirrored),
-        *_halving(2 * c, 4 * c, mirrored),
+        *_halving(c, 2 * c, mirrored=mirrored),
+        *_halving(2 * c, 4 * c, mirrored=mirrored),
         *(_ResidualBlock(4 * c) for _ in range(blocks)),
     )
 
 
-def _halving(inputs: int, outputs: int, mirrored: bool) -> tuple[nn.Module, ...]:
-    """The paper's dk, k = outputs; with mirrored borders where asked for."""
+def _halving(inputs: int, outputs: int, *, mirrored: bool) -> tuple[nn.Module, ...]:
+    """The paper's dk: (b, inputs, h, w) -> (b, outputs, h/2, w/2), with mirrored borders where asked for."""
     if mirrored:
         return nn.ReflectionPad2d(1), nn.Conv2d(inputs, outputs, 3, stride=2), *_norm_relu(outputs)
     return nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), *_norm_relu(outputs)
 
 
 def _enlarging(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
-    """Twice the size, even ground stays even."""
+    """(b, inputs, h, w) -> (b, outputs, 2h, 2w); even ground stays even."""
     enlarged = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=3)
     enlarged.weight = nn.Parameter(torch.empty(inputs, outputs, 3, 3))
     parametrize.register_parametrization(enlarged, "weight", _RepeatedPixels(), unsafe=True)  # 3x3 -> 4x4

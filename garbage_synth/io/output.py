@@ -15,7 +15,16 @@ from garbage_synth.errors import InputError, OutputExistsError
 from garbage_synth.io.atomic import write_json
 from garbage_synth.io.folders import files_under
 
-__all__ = ["MANIFEST_FILE", "SETTINGS_FILE", "OutputFolder", "file_hash", "fingerprint", "open_output", "read_manifest"]
+__all__ = [
+    "MANIFEST_FILE",
+    "SETTINGS_FILE",
+    "OutputFolder",
+    "differences",
+    "file_hash",
+    "fingerprint",
+    "open_output",
+    "read_manifest",
+]
 
 MANIFEST_FILE = "garbage-synth.json"
 SETTINGS_FILE = "config.yaml"
@@ -189,14 +198,22 @@ def _resumable(out: Path, stage: str, identity: Mapping[str, Any], manifest: Map
         raise OutputExistsError(f"output {out} is not empty and was not made by garbage-synth; nothing to resume there")
     if manifest.get("stage") != stage:
         raise InputError(f"output {out} holds a {manifest.get('stage')} run, cannot resume it as {stage}")
-    before, now = _flat(manifest.get("identity", {})), _flat(identity)
-    for key in sorted(before.keys() | now.keys()):
-        if before.get(key) != now.get(key):
-            raise InputError(
-                f"output {out} was begun with {key} = {before.get(key)!r}, now it is {now.get(key)!r}; "
-                "resume with the same inputs and settings, or choose another --out"
-            )
+    for key, before, now in differences(manifest.get("identity", {}), identity):
+        raise InputError(
+            f"output {out} was begun with {key} = {before!r}, now it is {now!r}; "
+            "resume with the same inputs and settings, or choose another --out"
+        )
     return manifest.get("status") == "finished"
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """(key, value before, value now) of what differs between two identities; a value of None is as good as none."""
+    flat, others = _flat(before), _flat(now)
+    return [
+        (key, flat.get(key), others.get(key))
+        for key in sorted(flat.keys() | others.keys())
+        if flat.get(key) != others.get(key)
+    ]
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:

@@ -129,7 +129,7 @@ def identity_of(step: Step, fingerprint: Callable[[Sequence[Path]], str] = finge
 
 def is_finished(step: Step, known: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
     """Whether the step's output is there, made of the same."""
-    if known.get("status") != "finished" or known.get("identity") != identity:
+    if known.get("status") != "finished" or output.differences(known.get("identity", {}), identity):
         return False
     if step.out is None:
         return True
@@ -146,7 +146,10 @@ def how_to_begin(step: Step, known: Mapping[str, Any], identity: Mapping[str, An
         return How(overwrite=bool(known), resume=False)
     if not any(step.out.iterdir()):
         return How(overwrite=False, resume=False)
-    same = known.get("identity") == identity and (read_manifest(step.out) or {}).get("status") == "begun"
+    same = (
+        not output.differences(known.get("identity", {}), identity)
+        and (read_manifest(step.out) or {}).get("status") == "begun"
+    )
     return How(overwrite=not same, resume=same)
 
 

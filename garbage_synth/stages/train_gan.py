@@ -32,6 +32,7 @@ from garbage_synth.gan.networks import (
     GENERATOR_BLOCKS,
     SIDE_MULTIPLE,
     WARP_GENERATORS,
+    WARP_LAYOUT,
     GeneratorSpec,
     count_parameters,
 )
@@ -128,6 +129,7 @@ def train_gan(
         "evaluated_labels": fingerprint([evaluated]) if evaluated else None,
         "generator": generator,
         "labels": fingerprint([maps.annotations] if maps else []),
+        **({"layout": WARP_LAYOUT} if generator in WARP_GENERATORS else {}),
         **({"processes": team.size} if team.size > 1 else {}),
         "precision": precision,
         "real": fingerprint(paths["real"]),

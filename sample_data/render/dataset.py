@@ -73,16 +73,15 @@ def write_photos(
 ) -> None:
     """Renders photos, photos_truth and crops of the individuals, and crops/crops.json, under `out`.
 
-    Each finished photo leaves its entry in out/.parts; a later call renders what is missing and joins again.
+    Each finished photo leaves its entry in out/.parts; a later call renders what is missing and joins all.
     """
-    entries = []
     for individual in tqdm(list(individuals), desc="photos", unit="photo"):
         stem = f"{individual.category}_{individual.number:03d}"
         part = out / PARTS / "photos" / f"{stem}.json"
         series = [individual.set_name, list(size_wh), quality.samples]
         if not _is_part_of(part, series):
             _write_json(part, {"series": series, "entry": _write_photo(out, individual, stem, size_wh, quality)})
-        entries.append(json.loads(part.read_text())["entry"])
+    entries = [json.loads(part.read_text())["entry"] for part in (out / PARTS / "photos").glob("*.json")]
     _write_json(
         out / "crops" / "crops.json", {"version": 1, "crops": sorted(entries, key=lambda entry: str(entry["file"]))}
     )
@@ -152,7 +151,7 @@ def _series(frames: FrameSet) -> list[Any]:
 def _is_part_of(part: Path, series: list[Any]) -> bool:
     if not part.exists():
         return False
-    begun = json.loads(part.read_text())["series"]
+    begun = json.loads(part.read_text()).get("series")
     if begun != series:
         raise SystemExit(f"{part} belongs to another series {begun}: choose an empty --out, or remove that folder")
     return True

@@ -7,7 +7,7 @@ import pytest
 
 from garbage_synth.core.progress import NullProgress
 from garbage_synth.errors import InputError, OutputExistsError
-from garbage_synth.io.output import OutputFolder, fingerprint, open_output, read_manifest
+from garbage_synth.io.output import OutputFolder, differences, fingerprint, open_output, read_manifest
 
 
 def begin(out: Path, **changes: Any) -> OutputFolder:
@@ -285,3 +285,12 @@ def test_overwriting_that_is_killed_leaves_no_finished_folder(tmp_path: Path, mo
     again = open_output(out, stage="s", identity={"a": 1}, inputs=[], overwrite=False, resume=True)
     assert not again.finished
     assert again.resuming
+
+
+def test_setting_without_a_value_is_no_difference() -> None:
+    before = {"config": {"a": 1, "deep": {"b": None}}, "seed": 0}
+    assert differences(before, {"config": {"a": 1, "deep": {"b": None, "c": None}, "d": None}, "seed": 0}) == []
+    assert differences(before, {"config": {"a": 2, "deep": {"c": 3}}, "seed": 0}) == [
+        ("config.a", 1, 2),
+        ("config.deep.c", None, 3),
+    ]

@@ -15,6 +15,7 @@ from garbage_synth.gan.networks import Generator, GeneratorName, GeneratorSpec, 
 from garbage_synth.refine.memory import MemoryPlan, peak_bytes
 from garbage_synth.refine.tiles import walk
 from garbage_synth.refine.translate import Translator
+from tests.refine.networks import deform_widely
 
 CPU = torch.device("cpu")
 ROWS = (4, 8, 12, 16, 20, 32, 400)
@@ -88,12 +89,8 @@ def test_deforming_generator_in_bands_equals_the_whole_frame(
 def shaken(name: GeneratorName, warp_max_px: float, channels: int = 4) -> Generator:
     """A generator that deforms as far as it may; small residuals, so that it is the deformation that is compared."""
     network = GeneratorSpec(name, channels, warp_max_px).build()
-    rng = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for own, parameter in network.named_parameters():
-            std = 0.02 if own.startswith("residual_head.9") else 3.0 if own.startswith("grid_head.5") else 0.1
-            parameter.copy_(torch.randn(parameter.shape, generator=rng) * std)
-    return network.requires_grad_(False)
+    assert isinstance(network, WarpGenerator)
+    return deform_widely(network).requires_grad_(False)
 
 
 def test_every_piece_alone_equals_the_whole_frame() -> None:

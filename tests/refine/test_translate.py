@@ -11,6 +11,7 @@ from garbage_synth.gan.networks import Generator, GeneratorSpec, WarpGenerator, 
 from garbage_synth.io.resize import resize_rgb
 from garbage_synth.refine import translate as module
 from garbage_synth.refine.translate import Translator, pad_to_multiple
+from tests.refine.networks import deform_widely
 
 CPU = torch.device("cpu")
 
@@ -96,8 +97,8 @@ def shifting(right: float, down: float, brighter: float = 0.0) -> WarpGenerator:
     network = identity()
     assert network.grid_head is not None
     with torch.no_grad():
-        network.get_parameter("grid_head.5.bias").copy_(torch.atanh(-torch.tensor([right, down]) / 4))
-        network.get_parameter("residual_head.9.bias").fill_(brighter)
+        network.grid_head[-1].get_parameter("bias").copy_(torch.atanh(-torch.tensor([right, down]) / 4))
+        network.residual_head[-1].get_parameter("bias").fill_(brighter)
     return network
 
 
@@ -166,12 +167,7 @@ def test_picture_at_its_own_size_is_displaced_by_the_scaled_displacement(
 def test_change_at_full_size_is_the_same_in_bands() -> None:
     image = picture(70, 90)
     for seed in range(2):
-        network = WarpGenerator(1, 4)
-        rng = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            for name, parameter in network.named_parameters():
-                std = 0.02 if name.startswith("residual_head.9") else 3.0 if name.startswith("grid_head.5") else 0.1
-                parameter.copy_(torch.randn(parameter.shape, generator=rng) * std)
+        network = deform_widely(WarpGenerator(1, 4), seed)
         whole, u = Translator(network, device=CPU, half=False, resize=to(57, 41))(image)
         parts, v = Translator(network, device=CPU, half=False, resize=to(57, 41), band_rows=lambda _: 16)(image)
         assert u is not None

@@ -146,6 +146,8 @@ def test_an_unknown_arm_or_name_is_refused(tmp_path: Path) -> None:
 
 
 _SHIPPED = Path(__file__).parents[2] / "benchmarks" / "ladders"
+_OVER_PHOTOS = "sample_line_photos_cpu"
+_PLACES = {"out", "crops", "backgrounds", "synthetic", "real", "dataset", "run", "truth"}
 
 
 def _load_shipped(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ladder:
@@ -170,7 +172,7 @@ def _load_shipped(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return made
 
 
-@pytest.mark.parametrize("name", ["construction_belt", "construction_belt_cpu", "sample_line", "sample_line_cpu"])
+@pytest.mark.parametrize("name", sorted({path.stem for path in _SHIPPED.glob("*.yaml")} - {_OVER_PHOTOS}))
 def test_the_shipped_ladders_are_right(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = _load_shipped(name, tmp_path, monkeypatch)
     on_cpu, belt = name.endswith("_cpu"), name.startswith("construction_belt")
@@ -197,27 +199,42 @@ def test_the_shipped_ladders_are_right(name: str, tmp_path: Path, monkeypatch: p
     assert [settings["naive"].get(key) for key in same] == [settings["composite"].get(key) for key in same]
 
 
+def _budget(made: Ladder) -> list[Any]:
+    """How the detectors of the first arm are trained and judged, but for the places."""
+    pairs = made.arms[0].pairs
+    steps = [step for pair in pairs for step in (pair.train, pair.evaluate)]
+    return [{key: value for key, value in step.arguments.items() if key not in _PLACES} for step in steps]
+
+
 def test_the_ladder_over_photographed_items_differs_in_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its other stages and its detector are those of the ladder that it is compared with."""
-    own = _load_shipped("sample_line_photos_cpu", tmp_path / "own", monkeypatch)
+    """Stages that it shares with the ladder that it is compared with, detectors and test set are alike."""
+    own = _load_shipped(_OVER_PHOTOS, tmp_path / "own", monkeypatch)
     other = _load_shipped("sample_line_cpu", tmp_path / "other", monkeypatch)
     settings, theirs = ({step.name: step.arguments for step in made.stages} for made in (own, other))
     for shared in ("naive", "composite", "gan"):
-        for key in settings[shared].keys() - {"out", "crops", "backgrounds", "synthetic", "real"}:
+        for key in settings[shared].keys() - _PLACES:
             assert settings[shared][key] == theirs[shared][key], (shared, key)
-    own_detectors, other_detectors = (
-        {pair.seed: pair.train.arguments["config"] for arm in made.arms if arm.key == "b" for pair in arm.pairs}
-        for made in (own, other)
-    )
-    assert own_detectors == other_detectors
+    assert _budget(own) == _budget(other)
+    plain = settings["composite"]
     for name, photos in (("photos35", 5), ("photos140", 20), ("photos280", None)):
         config = settings[name]["config"]
         assert config.classes.max_photos == photos
-        assert config.deform == settings["composite"]["config"].deform
-        same = ("count", "items", "size", "val_fraction")
-        assert [settings[name][key] for key in same] == [settings["composite"][key] for key in same]
+        assert config.model_copy(update={"classes": plain["config"].classes}) == plain["config"]
+        assert all(settings[name][key] == plain[key] for key in plain.keys() - _PLACES - {"config"})
+    assert own.curve is not None
+    assert own.curve.places == {"p35": 35, "b": 70, "p140": 140, "p280": 280}
+    assert {arm.key: arm.needs for arm in own.arms} == {
+        "a": ("naive",),
+        "p35": ("photos35",),
+        "b": ("composite",),
+        "p140": ("photos140",),
+        "p280": ("photos280",),
+        "d280": ("composite", "photos280", "gan", "refined280"),
+        "f280": ("photos280", "photos280-and-real"),
+        "e": (),
+    }
 
 
 def test_the_readme_beside_the_shipped_ladders_names_them_all() -> None:

@@ -135,6 +135,23 @@ def test_a_second_run_does_nothing_and_says_the_same(tmp_path: Path) -> None:
     assert again.numbers["stages"]["second"] == second
 
 
+def test_a_setting_that_an_earlier_version_did_not_have_makes_nothing_anew_while_unset(tmp_path: Path) -> None:
+    path, out = write(tmp_path, chain()), tmp_path / "made"
+    run_pipeline(path, out)
+    ledger = json.loads((out / "pipeline.json").read_text())
+    for record in ledger["stages"].values():
+        for key in list(record["identity"]["settings"]):
+            record["identity"]["settings"][f"later_{key}"] = None
+    (out / "pipeline.json").write_text(json.dumps(ledger))
+    RAN.clear()
+    run_pipeline(path, out)
+    assert RAN == []
+    ledger["stages"]["second"]["identity"]["settings"]["later_text"] = 1
+    (out / "pipeline.json").write_text(json.dumps(ledger))
+    run_pipeline(path, out)
+    assert RAN[0] == "second:O"
+
+
 def test_only_what_depends_on_a_change_is_made_again(tmp_path: Path) -> None:
     out = tmp_path / "made"
     run_pipeline(write(tmp_path, chain()), out)
