@@ -223,10 +223,13 @@ def test_the_ladder_over_photographed_items_differs_in_nothing_else(
         assert config.classes.max_photos == photos
         assert config.model_copy(update={"classes": plain["config"].classes}) == plain["config"]
         assert all(settings[name][key] == plain[key] for key in plain.keys() - _PLACES - {"config"})
+    naive = ("naive280", "naive")
+    assert all(settings[naive[0]][key] == settings[naive[1]][key] for key in settings["naive"].keys() - _PLACES)
     assert own.curve is not None
     assert own.curve.places == {"p35": 35, "b": 70, "p140": 140, "p280": 280}
     assert {arm.key: arm.needs for arm in own.arms} == {
         "a": ("naive",),
+        "a280": ("naive280",),
         "p35": ("photos35",),
         "b": ("composite",),
         "p140": ("photos140",),
