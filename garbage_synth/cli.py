@@ -302,7 +302,7 @@ def train_detector(
             progress=progress,
         )
 
-    _execute(work, as_json=as_json, resumable=True)
+    _execute(work, as_json=as_json, dry_run=dry_run, resumable=True)
 
 
 @app.command()
@@ -648,7 +648,7 @@ def ladder(
             progress=progress,
         )
 
-    _execute(work, as_json=as_json, hint="continue with the same command")
+    _execute(work, as_json=as_json, dry_run=dry_run, hint="continue with the same command")
 
 
 @app.command()
@@ -785,7 +785,7 @@ def evaluate(
             progress=progress,
         )
 
-    _execute(work, as_json=as_json, resumable=True)
+    _execute(work, as_json=as_json, dry_run=dry_run, resumable=True)
 
 
 @app.command("check-labels")

@@ -303,8 +303,9 @@ class ClassesConfig(StageConfig):
     )
     max_photos: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
-        description="At most so many photos (sources of crops) of each class are used, drawn by the seed; those of a "
-        "smaller number are among those of a larger. To measure with ladder what more photographed items gain.",
+        description="At most so many photos (sources of crops) of a class are used, train and val together, drawn by "
+        "the seed; those of a smaller number are among those of a larger; null = all. To measure with ladder what more "
+        "photographed items gain.",
     )
 
 

@@ -106,7 +106,10 @@ def make_plan(wanted: Wanted, config: CompositeConfig, workers: int, progress: P
     )
 
     counts = divide_count(wanted.count, wanted.val_fraction)
-    usable = choose_photos([crop for crop in crops if crop.id in facts], config.classes.max_photos, wanted.seed)
+    readable = [crop for crop in crops if crop.id in facts]
+    usable = choose_photos(readable, config.classes.max_photos, wanted.seed)
+    if config.classes.max_photos is not None and len(usable) == len(readable):
+        warnings += (f"classes.max_photos {config.classes.max_photos} leaves none out: no class has more photos",)
     if not usable:
         raise InputError(
             f"no crop in {wanted.crops} has a pixel that belongs to the item: alpha is below 128 everywhere"

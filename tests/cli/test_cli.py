@@ -104,6 +104,14 @@ def test_every_command_calls_its_function_as_it_is_declared(command: str, stage:
     assert not unused, f"arguments of the function that the command does not give: {unused}"
 
 
+@pytest.mark.parametrize("command", ["composite", "train-gan", "train-detector", "evaluate", "run", "ladder", "frames"])
+def test_a_dry_run_says_that_nothing_was_written(command: str, stage: Any) -> None:
+    stage({"run": "pipeline"}.get(command, command.replace("-", "_")))
+    result = call(command, *COMMANDS[command][0].split(), "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "nothing was written" in result.output
+
+
 def test_values_arrive_parsed(stage: Any) -> None:
     calls = stage("composite")
     assert call("composite", *COMMANDS["composite"][0].split()).exit_code == 0

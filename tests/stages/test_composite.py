@@ -321,6 +321,10 @@ def test_no_more_photos_of_a_class_are_used_than_asked_for(inputs: tuple[Path, P
     assert min(len(crops) for crops in every.values()) > 1
     assert [len(crops) for crops in one.values()] == [1] * len(every)
     assert all(one[category] < every[category] for category in every)
+    plenty = CompositeConfig(classes=ClassesConfig(max_photos=99))
+    assert any(
+        "leaves none out" in text for text in run(inputs, tmp_path / "plenty", config=plenty, dry_run=True).warnings
+    )
 
 
 @pytest.mark.parametrize(
