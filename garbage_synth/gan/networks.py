@@ -273,6 +273,7 @@ class _RepeatedPixels(nn.Module):
     Every pixel repeated to 2x2, then convolved: Odena et al. 2016, Deconvolution and Checkerboard Artifacts. In one
     dimension the convolution (a, b, c) gives a x[i-1] + (b + c) x[i] and (a + b) x[i] + c x[i+1], which is what the
     kernel (c, b + c, a + b, a) gives, without the memory of the enlarged map.
+    Pixels that stand beyond a border are repeated too.
     """
 
     def forward(self, weight: Tensor) -> Tensor:
