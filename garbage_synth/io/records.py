@@ -7,7 +7,10 @@ from typing import Any
 
 from garbage_synth.io.atomic import write_text
 
-__all__ = ["append_record", "keep_records", "read_records"]
+__all__ = ["STATS_FILE", "append_record", "keep_records", "read_records"]
+
+STATS_FILE = "stats.jsonl"
+"""Of a training: its losses and rates over time."""
 
 
 def append_record(path: Path, record: Mapping[str, Any]) -> None:

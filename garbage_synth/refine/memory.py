@@ -20,7 +20,7 @@ Measured on the CPU with 8 to 64 base channels at 480x640 pixels in both precisi
 _KEPT_COPIES = 0.5
 _BAND_COPIES = 8.0
 _BAND_BYTES = 16 * 2**20
-_LEVEL_BYTES_PER_PX = 12
+_LEVEL_BYTES_PER_PX = 16
 """In bands: two maps at a quarter of the size, full-resolution maps of one band, what the smallest picture takes, and
 the picture in levels.
 
@@ -33,7 +33,7 @@ BAND_PX = 2**17
 
 _LEAST_BAND_ROWS = 16
 
-_SCALED_BYTES_PER_PX = 34
+_SCALED_BYTES_PER_PX = 38
 _CHANGE_BYTES_PER_PX = 44
 """Where a change is scaled up to a larger picture: of each pixel of that, and what is kept of each computed one.
 

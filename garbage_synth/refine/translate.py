@@ -1,6 +1,7 @@
 """One picture of any size through a generator."""
 
 import math
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from garbage_synth.core.rng import rng_for
 from garbage_synth.refine.memory import BAND_PX
 from garbage_synth.refine.tiles import walk
 
@@ -17,6 +19,8 @@ __all__ = ["Translator", "pad_to_multiple"]
 
 _MULTIPLE = 4  # a generator halves its picture twice
 _MIN_SIDE_PX = 16  # its residual blocks mirror their border, which takes some pixels at a quarter of the size
+_LEVEL_PARTS = 64
+"""Parts of a level that dither tells apart; float32 arithmetic strays by far less than half of one."""
 
 
 class Translator:
@@ -35,6 +39,11 @@ class Translator:
     changes in the small picture is scaled up and done to the picture itself: displaced by the scaled u, to which the
     scaled difference G(small) - W(small; u) is added. So detail that the network never saw stays, and the identity
     gives the picture back to the bit.
+
+    Results are rounded with dither: a level and a fraction become the next level as often as the fraction says, by
+    noise that is drawn from the picture's own bytes. So a change of less than a level stays one on average; rounded to
+    the nearest, it would draw contours on even ground, which the label check takes for something new. Whole levels
+    stay as they are.
     """
 
     def __init__(
@@ -65,10 +74,11 @@ class Translator:
     def _translate(self, image_rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
         height, width = image_rgb.shape[:2]
         padded = pad_to_multiple(image_rgb)
+        thresholds = self._thresholds(image_rgb, padded.shape)
         translated = np.empty_like(padded)
         displacement: NDArray[np.float32] | None = None
         for top, bottom, band, u in self._bands(padded, (width, height)):
-            translated[top:bottom] = _to_levels(band)
+            translated[top:bottom] = _to_levels(band, thresholds[top:bottom])
             if u is not None:
                 if displacement is None:
                     displacement = np.empty((*padded.shape[:2], 2), np.float32)
@@ -83,9 +93,10 @@ class Translator:
         change, u = self._change(small_rgb)
         change = functional.interpolate(change, size=(height, width), mode="bicubic", antialias=True)
         u = None if u is None else _enlarged(u, (width, height))
+        thresholds = self._thresholds(image_rgb, image_rgb.shape)
         changed = np.empty_like(image_rgb)
         for rows, moved in self._moved(image_rgb, u):
-            changed[rows] = _to_levels(moved + change[:, :, rows])
+            changed[rows] = _to_levels(moved + change[:, :, rows], thresholds[rows])
         return changed, None if u is None else u[0].permute(1, 2, 0).cpu().numpy()
 
     def _change(self, image_rgb: NDArray[np.uint8]) -> tuple[Tensor, Tensor | None]:
@@ -119,6 +130,12 @@ class Translator:
             return [(0, len(padded), *self._network.with_displacement(self._signed(padded)))]
         return walk(self._network, lambda top, bottom: self._signed(padded[top:bottom]), padded.shape[:2], rows)
 
+    def _thresholds(self, image_rgb: NDArray[np.uint8], shape: tuple[int, ...]) -> Tensor:
+        """Dither noise uint8 of `shape` in 0.._LEVEL_PARTS - 1 on the device, the same for the same picture."""
+        noise = rng_for(zlib.crc32(image_rgb.tobytes()), "dither", "", 0).bytes(math.prod(shape))
+        thresholds = np.frombuffer(noise, np.uint8).reshape(shape) % _LEVEL_PARTS
+        return torch.from_numpy(thresholds).to(self._device)
+
     def _signed(self, image_rgb: NDArray[np.uint8]) -> Tensor:
         """float32 (1, 3, h, w) in [-1, 1] on the device."""
         levels = torch.from_numpy(image_rgb).to(self._device)
@@ -136,10 +153,11 @@ def _enlarged(displacement: Tensor, size_wh: tuple[int, int]) -> Tensor:
     return scaled
 
 
-def _to_levels(signed: Tensor) -> NDArray[np.uint8]:
-    """RGB uint8 (h, w, 3) of float (1, 3, h, w) in [-1, 1]."""
-    levels = ((signed[0].float() + 1.0) * 127.5).round_().clamp_(0, 255).to(torch.uint8)
-    result: NDArray[np.uint8] = levels.permute(1, 2, 0).contiguous().cpu().numpy()
+def _to_levels(signed: Tensor, thresholds: Tensor) -> NDArray[np.uint8]:
+    """RGB uint8 (h, w, 3) of float (1, 3, h, w) in [-1, 1], dithered by thresholds uint8 (h, w, 3)."""
+    parts = ((signed[0].permute(1, 2, 0).float() + 1.0) * (127.5 * _LEVEL_PARTS)).round_()
+    levels = parts.add_(thresholds).div_(_LEVEL_PARTS).floor_().clamp_(0, 255).to(torch.uint8)
+    result: NDArray[np.uint8] = levels.contiguous().cpu().numpy()
     return result
 
 

@@ -18,6 +18,7 @@ __all__ = ["available_workers", "map_unordered"]
 
 WINDOW_PER_WORKER = 4  # items handed out ahead of the caller: keeps workers fed, keeps memory flat
 _GRACE_S = 1.0  # for an interrupted item to clean up
+_LOOK_S = 5.0
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -34,7 +35,12 @@ def available_workers() -> int:
 
 
 def map_unordered(
-    task: Callable[[Item], Result], items: Iterable[Item], *, workers: int, interruptible: bool = False
+    task: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    workers: int,
+    interruptible: bool = False,
+    look: Callable[[], None] | None = None,
 ) -> Iterator[Result]:
     """task(item) of every item, in the order in which they get done.
 
@@ -45,6 +51,7 @@ def map_unordered(
 
     interruptible: for items that take too long to wait for. No more are out than there are workers, Ctrl-C raises
     KeyboardInterrupt in them too, and leaving the iteration early ends every worker within about a second.
+    look: called in this process every few seconds while several workers are at work and none is done.
 
     With more than one worker a script must call this below `if __name__ == "__main__":` (spawned processes import it).
 
@@ -52,7 +59,7 @@ def map_unordered(
     """
     if workers <= 1:
         return _map_here(task, items)
-    return _map_in_pool(task, items, workers, interruptible)
+    return _map_in_pool(task, items, workers, interruptible, look)
 
 
 def _map_here(task: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -68,7 +75,11 @@ def _map_here(task: Callable[[Item], Result], items: Iterable[Item]) -> Iterator
 
 
 def _map_in_pool(
-    task: Callable[[Item], Result], items: Iterable[Item], workers: int, interruptible: bool
+    task: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    interruptible: bool,
+    look: Callable[[], None] | None,
 ) -> Iterator[Result]:
     queue = iter(items)
     context = multiprocessing.get_context("spawn")
@@ -82,7 +93,9 @@ def _map_in_pool(
         first = list(itertools.islice(queue, workers * (1 if interruptible else WINDOW_PER_WORKER)))
         pending: set[Future[Any]] = {pool.submit(_call_task, item) for item in first}
         while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            done, pending = wait(pending, timeout=_LOOK_S if look else None, return_when=FIRST_COMPLETED)
+            if look and not done:
+                look()
             for item in itertools.islice(queue, len(done)):
                 pending.add(pool.submit(_call_task, item))
             for future in done:

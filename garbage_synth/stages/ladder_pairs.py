@@ -12,6 +12,7 @@ from garbage_synth.config.detector import DetectorConfig
 from garbage_synth.core.progress import NullProgress, Progress
 from garbage_synth.errors import GarbageSynthError, InputError
 from garbage_synth.io.output import read_manifest
+from garbage_synth.io.records import STATS_FILE, read_records
 from garbage_synth.run.local import map_unordered
 from garbage_synth.stages.ladder_file import Pair
 from garbage_synth.stages.recipe import Step
@@ -57,20 +58,20 @@ def run_pairs(
     work = _open_work(pairs, ledger)
     if len(work) < len(pairs):
         progress.message(f"{len(pairs) - len(work)} of {len(pairs)} detectors are finished and unchanged")
-    progress.start("detectors", len(work))
     errors: dict[str, str] = {}
     left = {item.pair.name: item.pair for item in work}
     workers = min(workers, max(1, len(work)))
-    here = progress if workers <= 1 else None
+    here = progress if workers <= 1 else None  # where it tells of each training itself
+    bar = _Bar(left, NullProgress() if here else progress)
     task = partial(_run_pair, out=ledger.out, device=device, on_cpu=on_cpu, at_a_time=workers, progress=here)
     try:
-        for outcome in map_unordered(task, work, workers=workers, interruptible=True):
+        for outcome in map_unordered(task, work, workers=workers, interruptible=True, look=bar.look):
             del left[outcome.pair.name]
             ledger.records |= outcome.records
             ledger.write()
             if outcome.error:
                 errors[outcome.pair.name] = outcome.error
-            progress.advance()
+            bar.look()
             progress.message(f"arm {outcome.pair.arm}, seed {outcome.pair.seed}: {outcome.error or _headline(outcome)}")
     except InputError:
         raise
@@ -79,6 +80,37 @@ def run_pairs(
         errors |= dict.fromkeys(left, why)
         progress.message(f"{len(left)} detectors are not done: {why}")
     return errors
+
+
+class _Bar:
+    """How far several detectors are together, in iterations; in detectors where the file tells epochs.
+
+    left: the pairs that are not done, from which those that are get removed. What worker processes have done so far is
+    read from what they write.
+    """
+
+    def __init__(self, left: Mapping[str, Pair], progress: Progress) -> None:
+        self._left, self._progress = left, progress
+        iterations = next((pair.train.arguments.get("iterations") for pair in left.values()), None)
+        self._each, self._count, self._done = iterations or 1, len(left), 0
+        unit = "detectors" if iterations is None else f"iterations of {len(left)} detectors"
+        progress.start(unit, self._each * self._count)
+
+    def look(self) -> None:
+        """Tell what is new."""
+        begun = [_iterations_done(pair.train) for pair in self._left.values()] if self._each > 1 else []
+        done = self._each * (self._count - len(self._left)) + sum(min(own, self._each) for own in begun)
+        if done > self._done:
+            self._progress.advance(done - self._done)
+            self._done = done
+
+
+def _iterations_done(step: Step) -> int:
+    """Of a training that is begun; 0 of another."""
+    manifest = None if step.out is None else read_manifest(step.out)
+    if step.out is None or manifest is None or manifest["status"] != "begun":
+        return 0
+    return max((int(record["iteration"]) for record in read_records(step.out / STATS_FILE)), default=0)
 
 
 def _open_work(pairs: Sequence[Pair], ledger: Ledger) -> list[_Work]:

@@ -140,6 +140,7 @@ def refine(
         left = allowed - plan.peak_bytes(computed_wh, largest.size_wh)
     write_threads = config.encode_threads or _check_threads(check_bytes, left)
     in_bands = sum(plan.band_rows(size_wh) is not None for size_wh in sizes_wh)
+    network, _ = load_generator(weights)
 
     output = open_output(
         out,
@@ -177,7 +178,6 @@ def refine(
         return StageSummary("refine", out, output.numbers, tuple(warnings), first, bool(output.numbers.get("ok", True)))
 
     write_text(out / SETTINGS_FILE, dump_config(config))
-    network, _ = load_generator(weights)
     translator = Translator(
         network,
         device=chosen,

@@ -34,12 +34,11 @@ from garbage_synth.io.dataset import chosen_split, read_dataset, split_files
 from garbage_synth.io.images import encode_jpeg, read_rgb
 from garbage_synth.io.output import SETTINGS_FILE, OutputFolder, fingerprint, open_output
 from garbage_synth.io.pictures import locate_pictures
-from garbage_synth.io.records import append_record, keep_records
+from garbage_synth.io.records import STATS_FILE, append_record, keep_records
 from garbage_synth.report.draw import class_colour
 
 __all__ = ["train_detector"]
 
-STATS_FILE = "stats.jsonl"
 SAMPLES_FILE = "training_samples.jpg"
 
 _EPOCHS = 40

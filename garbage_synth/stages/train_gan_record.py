@@ -12,12 +12,11 @@ from garbage_synth.core.progress import Progress
 from garbage_synth.errors import InputError
 from garbage_synth.io.atomic import write_bytes
 from garbage_synth.io.images import encode_png
-from garbage_synth.io.records import append_record, keep_records, read_records
+from garbage_synth.io.records import STATS_FILE, append_record, keep_records, read_records
 from garbage_synth.stages.train_gan_curves import draw_curves
 
 __all__ = ["Board", "RunRecorder", "finite", "newest_sample", "require_tensorboard"]
 
-STATS_FILE = "stats.jsonl"
 CURVES_FILE = "curves.png"
 
 

@@ -42,10 +42,10 @@ def test_estimate_of_bands_is_above_what_was_measured_but_not_twice(
 @pytest.mark.parametrize(
     ("size_wh", "computed_wh", "channels", "limit", "measured_mb"),
     [
-        ((3840, 2160), (512, 288), 2, None, 201),
-        ((1920, 1080), (512, 288), 2, None, 71),
-        ((3840, 2160), (1920, 1080), 2, None, 349),
-        ((3840, 2160), (1920, 1080), 2, 0, 265),
+        ((3840, 2160), (512, 288), 2, None, 256),
+        ((1920, 1080), (512, 288), 2, None, 83),
+        ((3840, 2160), (1920, 1080), 2, None, 353),
+        ((3840, 2160), (1920, 1080), 2, 0, 316),
         ((1920, 1080), (1280, 720), 16, 0, 121),
         ((1920, 1080), (1280, 720), 16, None, 294),
         ((640, 360), (1280, 720), 4, None, 137),
@@ -140,6 +140,6 @@ def test_picture_over_the_limit_is_refused_with_sizes_and_the_least_that_would_d
         refuse(False, 0, 2**30)
     with pytest.raises(InputError, match="or choose another device"):
         refuse(True, 0, 2**29)
-    with pytest.raises(InputError, match=r"big\.jpg of 4000x3000 pixels takes about 0\.4 GB"):
+    with pytest.raises(InputError, match=r"big\.jpg of 4000x3000 pixels takes about 0\.44 GB"):
         refuse_oversize("big.jpg", (381, 286), MemoryPlan(4, False, None), 2**28, (4000, 3000))
     refuse_oversize("big.jpg", (381, 286), MemoryPlan(4, False, None), 2**28, (381, 286))

@@ -13,7 +13,7 @@ from garbage_synth.config.refine import RefineConfig
 from garbage_synth.core.progress import NullProgress, StageSummary
 from garbage_synth.errors import GarbageSynthError, InputError, OutputExistsError
 from garbage_synth.gan.generator_file import GeneratorCard, generator_file_name, save_generator
-from garbage_synth.gan.networks import init_weights
+from garbage_synth.gan.networks import GeneratorSpec, init_weights
 from garbage_synth.io.dataset import read_dataset
 from garbage_synth.io.images import read_rgb
 from garbage_synth.io.output import read_manifest
@@ -255,6 +255,22 @@ def test_bf16_differs_from_fp32_by_a_few_levels(tree: Path, generator: Path, tmp
 def test_dry_run_counts_and_writes_nothing(tree: Path, generator: Path, tmp_path: Path) -> None:
     assert call(tree, generator, tmp_path / "out", dry_run=True).numbers["images"] == 5
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("flags", [{}, {"dry_run": True}, {"overwrite": True}])
+def test_weights_that_do_not_fit_are_refused_before_anything_is_written_or_replaced(
+    tree: Path, generator: Path, tmp_path: Path, flags: dict[str, bool]
+) -> None:
+    out = tmp_path / "out"
+    if "overwrite" in flags:
+        call(tree, generator, out)
+    before = files(out)
+    card = GeneratorCard("resnet9", 4, "synthetic-to-real", None, 32, 7, True)
+    save_generator(generator, GeneratorSpec("resnet6", 4).build(), card)
+    with pytest.raises(InputError, match="does not hold the weights its metadata promises"):
+        call(tree, generator, out, **flags)
+    assert files(out) == before
+    assert out.exists() == ("overwrite" in flags)
 
 
 def test_picture_that_does_not_fit_the_memory_is_refused_before_anything_is_written(

@@ -40,9 +40,11 @@ def test_whole_frame_equals_the_network_called_directly() -> None:
     image = picture(36, 48)
     network = generator()
     signed = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 127.5 - 1
-    direct = ((network(signed)[0].detach() + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    direct = ((network(signed)[0].detach() + 1) * 127.5).permute(1, 2, 0).numpy()
     got = Translator(generator(), device=CPU, half=False)(image)[0]
-    assert np.array_equal(got, direct)
+    assert np.abs(got - direct).max() < 1.01
+    assert np.abs(got - direct).mean() == pytest.approx(1 / 3, abs=0.02)  # of a fraction that is uniform, dithered
+    assert np.mean(got - direct) == pytest.approx(0, abs=0.03)
     assert got.std() > 1
 
 
@@ -50,7 +52,7 @@ def test_odd_size_is_the_mirrored_frame_cropped_back() -> None:
     translate = Translator(generator(), device=CPU, half=False)
     image = picture(33, 46)
     mirrored = np.pad(image, ((0, 3), (0, 2), (0, 0)), mode="reflect")
-    assert np.array_equal(translate(image)[0], translate(mirrored)[0][:33, :46])
+    assert np.abs(translate(image)[0].astype(int) - translate(mirrored)[0][:33, :46]).max() <= 1  # dithered otherwise
 
 
 @pytest.mark.parametrize("size_hw", [(1, 1), (1, 50), (2, 3), (7, 5), (15, 16), (16, 16), (17, 31), (64, 3)])
@@ -115,6 +117,40 @@ def test_identity_at_any_trained_size_gives_the_picture_back_to_the_bit(
         assert np.array_equal(translate(image)[0], image)
 
 
+@pytest.mark.parametrize("small_wh", [None, (24, 20)])
+def test_a_change_below_one_level_stays_one_on_average_and_draws_no_contour(small_wh: tuple[int, int] | None) -> None:
+    levels = 0.3, 1.0, -0.55
+
+    class Shift(nn.Module):
+        def with_displacement(self, image: Tensor) -> tuple[Tensor, None]:
+            return image + torch.tensor(levels)[:, None, None] / 127.5, None
+
+    image = np.full((200, 240, 3), 60, np.uint8)
+    change = (
+        Translator(Shift(), device=CPU, half=False, resize=small_wh and to(*small_wh))(image)[0].astype(int) - image
+    )
+    assert np.allclose(change.mean((0, 1)), levels, atol=0.01)
+    assert set(np.unique(change[..., 0])) == {0, 1}
+    assert set(np.unique(change[..., 1])) == {1}
+    # neighbours fall up or down of their own accord
+    first = change[..., 0] - 0.3
+    assert abs((first[:, 1:] * first[:, :-1]).mean()) < 0.01
+    assert abs((first[1:] * first[:-1]).mean()) < 0.01
+
+
+def test_dither_is_that_of_the_picture() -> None:
+    class Half(nn.Module):
+        def with_displacement(self, image: Tensor) -> tuple[Tensor, None]:
+            return image + 0.5 / 127.5, None
+
+    translate = Translator(Half(), device=CPU, half=False)
+    image = np.full((40, 48, 3), 60, np.uint8)
+    other = image.copy()
+    other[0, 0] = 61
+    assert np.array_equal(translate(image)[0], translate(image)[0])
+    assert (translate(image)[0] != translate(other)[0]).mean() == pytest.approx(0.5, abs=0.05)
+
+
 def test_resizing_generator_sees_its_size_and_what_it_adds_is_added_to_the_picture_itself() -> None:
     seen: list[tuple[int, ...]] = []
 
@@ -141,8 +177,10 @@ def test_change_that_differs_from_place_to_place_is_scaled_up_smoothly() -> None
     image[::2] = 100
     got = Translator(Slope(), device=CPU, half=False, resize=to(24, 12))(image)[0].astype(int) - image
     inner = got[:, 4:-4]
-    assert np.array_equal(inner, np.broadcast_to(inner[:1, :, :1], inner.shape))
-    assert set(np.diff(inner[0, :, 0])) <= {0, 1}
+    columns = inner.mean((0, 2))
+    assert np.abs(inner - columns[:, None]).max() <= 1
+    assert np.diff(columns).min() > 0
+    assert np.diff(columns).max() < 1
     assert got[0, 0, 0] == pytest.approx(-25.5, abs=1)
     assert got[0, -1, 0] == pytest.approx(25.5, abs=1)
 

@@ -13,11 +13,17 @@ import cv2
 import pytest
 
 from garbage_synth.errors import GarbageSynthError, InputError
+from garbage_synth.run import local
 from garbage_synth.run.local import WINDOW_PER_WORKER, available_workers, map_unordered
 
 
 def square(number: int) -> int:
     return number * number
+
+
+def slow(number: int) -> int:
+    time.sleep(0.6)
+    return number
 
 
 def refuse(number: int) -> int:
@@ -66,6 +72,16 @@ def test_pool_gives_every_result_with_a_bounded_window() -> None:
     assert items.count <= 2 * WINDOW_PER_WORKER * 2
     found += list(results)
     assert sorted(found) == [number * number for number in range(200)]
+
+
+def test_while_workers_are_busy_somebody_may_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_LOOK_S", 0.05)
+    looks: list[int] = []
+    assert sorted(map_unordered(slow, range(2), workers=2, look=lambda: looks.append(1))) == [0, 1]
+    assert len(looks) > 5
+    looks.clear()
+    assert list(map_unordered(square, range(2), workers=1, look=lambda: looks.append(1))) == [0, 1]
+    assert looks == []
 
 
 def test_task_errors_come_back_as_they_were() -> None:

@@ -1,6 +1,7 @@
 import inspect
 import json
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from garbage_synth.console import summary_as_text
 from garbage_synth.core.progress import NullProgress
 from garbage_synth.core.types import Dataset
 from garbage_synth.errors import InputError, OutputExistsError
+from garbage_synth.io import records
+from garbage_synth.io.output import MANIFEST_FILE
 from garbage_synth.stages import ladder_pairs, ladder_results
 from garbage_synth.stages.ladder import ladder
 from garbage_synth.stages.recipe import _COMMANDS
@@ -378,7 +381,7 @@ def test_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path: Path) -> N
 def test_workers_share_the_detectors_and_a_dead_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from garbage_synth.errors import GarbageSynthError
 
-    def pool(task: Any, items: Any, *, workers: int, interruptible: bool) -> Any:
+    def pool(task: Any, items: Any, *, workers: int, interruptible: bool, look: Any) -> Any:
         assert interruptible
         asked.append(workers)
         yield task(items[0])
@@ -394,6 +397,43 @@ def test_workers_share_the_detectors_and_a_dead_one_is_named(tmp_path: Path, mon
     assert "fewer --workers" in summary.numbers["failed"]["e_0"]
     assert summary.numbers["arms"]["a"]["ap_mean"] is not None
     assert summary.numbers["arms"]["e"]["ap_mean"] is None
+
+
+class Bars(NullProgress):
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def start(self, label: str, total: int | None) -> None:
+        self.told.append((label, total))
+
+    def advance(self, units: int = 1) -> None:
+        self.told.append(units)
+
+
+def test_several_workers_tell_how_many_iterations_are_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pool(task: Any, items: Any, *, workers: int, interruptible: bool, look: Any) -> Any:
+        for item in items:
+            folder = item.pair.train.out
+            folder.mkdir(parents=True, exist_ok=True)
+            for status, iteration in (("begun", 2), ("finished", 3), ("begun", 3)):
+                records.append_record(folder / records.STATS_FILE, {"iteration": iteration})
+                (folder / MANIFEST_FILE).write_text(json.dumps({"tool": "garbage-synth", "status": status}))
+                look()
+            yield task(item)
+
+    monkeypatch.setattr(ladder_pairs, "map_unordered", pool)
+    bars = Bars()
+    document = small_ladder(tmp_path)
+    run = partial(ladder, write_ladder(tmp_path, document), workers=2, device="cpu", progress=bars)
+    run(arms=["a"])
+    # of a folder that says finished nothing is known: an earlier training may lie there
+    assert bars.told[bars.told.index(("iterations of 2 detectors", 10)) :][1:7] == [2, 1, 2, 2, 1, 2]
+
+    del document["detector"]["iterations"]
+    bars.told.clear()
+    run = partial(ladder, write_ladder(tmp_path, document), workers=2, device="cpu", progress=bars)
+    run(arms=["a"])
+    assert bars.told[bars.told.index(("detectors", 2)) :][1:3] == [1, 1]
 
 
 def test_what_became_of_a_detector_is_said_at_once(tmp_path: Path) -> None:
