@@ -7,6 +7,7 @@ from garbage_synth.config.detector import DetectorConfig
 from garbage_synth.errors import InputError
 from garbage_synth.io.images import read_rgb
 from garbage_synth.stages.evaluate import evaluate
+from garbage_synth.stages.subset import subset
 from garbage_synth.stages.train_detector import train_detector
 from tests.makers import drawn_dataset, write_tree
 
@@ -100,6 +101,24 @@ def test_a_missing_picture_and_a_dataset_without_boxes_are_refused(tmp_path: Pat
     with pytest.raises(InputError, match=r"train_0001\.jpg does not exist"):
         train_detector(data, tmp_path / "run", config=SMALL)
     assert not (tmp_path / "run").exists()
+
+
+def test_an_output_that_holds_the_pictures_of_a_coco_file_is_never_emptied(dataset: Path, tmp_path: Path) -> None:
+    held = tmp_path / "held"
+    subset(dataset, held, count=3)
+    bare = tmp_path / "bare.json"
+    document = json.loads((held / "annotations" / "instances_train.json").read_text())
+    for image in document["images"]:
+        image["file_name"] = f"held/images/train/{image['file_name']}"
+    bare.write_text(json.dumps(document))
+    before = {path: path.read_bytes() for path in held.rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match="lies inside the output"):
+        train_detector(bare, held, iterations=1, config=SMALL, overwrite=True)
+    run = tmp_path / "run"  # beside the file and above no picture
+    assert train_detector(bare, run, iterations=1, config=SMALL).numbers["iterations"] == 1
+    with pytest.raises(InputError, match="lies inside the output"):
+        evaluate(run, bare, held, overwrite=True)
+    assert {path: path.read_bytes() for path in held.rglob("*") if path.is_file()} == before
 
 
 def test_boxes_are_cut_at_the_edge_of_the_picture() -> None:
