@@ -111,11 +111,6 @@ class GanConfig(StageConfig):
     discriminator_channels: int = Field(
         64, ge=1, le=512, description="channels of a discriminator's first layer; the paper: 64"
     )
-    discriminator_norm: Literal["instance", "spectral"] = Field(
-        "instance",
-        description="what keeps the discriminators in bounds. instance: the paper's norm of their maps, which hides "
-        "from them much of how light and contrasty a crop is; spectral: a norm of their weights, which does not",
-    )
     warp_max_px: float = Field(
         4.0,
         ge=0,

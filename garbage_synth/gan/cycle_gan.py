@@ -43,7 +43,8 @@ class CycleGan:
         self.networks = Networks(
             spec.build(),
             spec.build(),
-            *(PatchDiscriminator(config.discriminator_channels, config.discriminator_norm) for _ in range(2)),
+            PatchDiscriminator(config.discriminator_channels),
+            PatchDiscriminator(config.discriminator_channels),
         )
         rng = torch.Generator().manual_seed(int(rng_for(seed, "train-gan.weights", "", 0).integers(2**63)))
         for network in self._members().values():

@@ -13,7 +13,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from garbage_synth.gan.warp import PITCH_PX, displacement_of, warp
@@ -25,7 +24,6 @@ __all__ = [
     "SIDE_MULTIPLE",
     "WARP_GENERATORS",
     "WARP_LAYOUT",
-    "DiscriminatorNorm",
     "Generator",
     "GeneratorName",
     "GeneratorSpec",
@@ -37,8 +35,6 @@ __all__ = [
 ]
 
 GeneratorName = Literal["resnet9", "resnet6", "warp", "warp6"]
-
-DiscriminatorNorm = Literal["instance", "spectral"]
 
 GENERATOR_BLOCKS: dict[GeneratorName, int] = {"resnet9": 9, "resnet6": 6, "warp": 9, "warp6": 6}
 """Residual blocks of each generator: the paper takes 9 from 256x256 pixels, 6 below."""
@@ -193,58 +189,32 @@ class WarpGenerator(Generator):
 class PatchDiscriminator(nn.Module):
     """C64 (no norm), C128, C256, C512 (stride 1), then a convolution to one channel: the 70x70 PatchGAN.
 
-    norm: "instance", the paper's, or "spectral": none on the maps but one on every convolution's weights. An instance
-    norm takes from every crop's maps their mean and spread, and with them most of what tells the light of one camera
-    from that of another; the spectral norm bounds how steep the verdict can be and leaves both.
-
     forward: float (b, 3, h, w) -> a map (b, 1, h/8 - 2, w/8 - 2), one verdict per patch, never averaged here:
     the loss is taken per patch. 256x256 pixels give 30x30 verdicts.
     """
 
-    def __init__(self, base_channels: int = 64, norm: DiscriminatorNorm = "instance") -> None:
+    def __init__(self, base_channels: int = 64) -> None:
         super().__init__()
         c = base_channels
-        conv = _SpectralConv2d if norm == "spectral" else nn.Conv2d
-        layers: list[nn.Module] = [conv(3, c, 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
-        for inputs, stride in ((c, 2), (2 * c, 2), (4 * c, 1)):
-            layers.append(conv(inputs, 2 * inputs, 4, stride=stride, padding=1))
-            layers += [nn.InstanceNorm2d(2 * inputs)] if norm == "instance" else []
-            layers.append(nn.LeakyReLU(0.2, inplace=True))
-        self.body = nn.Sequential(*layers, conv(8 * c, 1, 4, stride=1, padding=1))
+        self.body = nn.Sequential(
+            nn.Conv2d(3, c, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(c, 2 * c, 4, stride=2, padding=1),
+            nn.InstanceNorm2d(2 * c),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(2 * c, 4 * c, 4, stride=2, padding=1),
+            nn.InstanceNorm2d(4 * c),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(4 * c, 8 * c, 4, stride=1, padding=1),
+            nn.InstanceNorm2d(8 * c),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(8 * c, 1, 4, stride=1, padding=1),
+        )
 
     def forward(self, image: Tensor) -> Tensor:
         """The map of verdicts."""
         verdicts: Tensor = self.body(image)
         return verdicts
-
-
-class _SpectralConv2d(nn.Conv2d):
-    """A convolution by its weights over their largest singular value.
-
-    That is estimated by one step of power iteration a pass while training (Miyato et al. 2018, arXiv 1802.05957,
-    algorithm 1), from where the last one ended.
-    """
-
-    direction: Tensor
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int, padding: int) -> None:
-        super().__init__(inputs, outputs, kernel, stride=stride, padding=padding)
-        self.register_buffer("direction", torch.full((outputs,), outputs**-0.5))
-
-    def forward(self, features: Tensor) -> Tensor:
-        with torch.autocast(features.device.type, enabled=False):
-            weight = self.weight_over_norm()
-        result: Tensor = self._conv_forward(features, weight, self.bias)
-        return result
-
-    def weight_over_norm(self) -> Tensor:
-        matrix = self.weight.flatten(1)
-        with torch.no_grad():
-            right = functional.normalize(self.direction @ matrix, dim=0)
-            left = functional.normalize(matrix @ right, dim=0)
-            if self.training:
-                self.direction.copy_(left)
-        return self.weight / (left @ matrix @ right)
 
 
 class _ResidualBlock(nn.Module):

@@ -134,14 +134,15 @@ def test_both_directions_are_usable_and_say_what_they_are(
     assert directions == {"synthetic-to-real", "real-to-synthetic"}
 
 
-@pytest.mark.parametrize(("precision", "norm"), [("fp32", "instance"), ("bf16", "instance"), ("fp32", "spectral")])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_stopped_and_resumed_run_equals_the_uninterrupted_one(
-    folders: tuple[Path, Path], tmp_path: Path, precision: str, norm: str
+    folders: tuple[Path, Path], tmp_path: Path, precision: str
 ) -> None:
-    flags: dict[str, Any] = {"steps": 7, "batch": 2, "precision": precision, "settings": {"discriminator_norm": norm}}
-    call(folders, tmp_path / "whole", **flags)
+    call(folders, tmp_path / "whole", steps=7, batch=2, precision=precision)
     for stop_after in (3, 2, None):
-        summary = call(folders, tmp_path / "parts", **flags, stop_after=stop_after, resume=True)
+        summary = call(
+            folders, tmp_path / "parts", steps=7, batch=2, precision=precision, stop_after=stop_after, resume=True
+        )
     assert summary.numbers["steps"] == 7
     assert generators(tmp_path / "parts") == generators(tmp_path / "whole")
     whole, parts = (numbers(tmp_path / run) for run in ("whole", "parts"))
