@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,7 @@ def open_output(
     stage: str,
     identity: Mapping[str, Any],
     inputs: Sequence[Path],
+    beside: Iterable[Path] = (),
     overwrite: bool,
     resume: bool,
     dry_run: bool = False,
@@ -81,8 +82,9 @@ def open_output(
 
     identity: JSON-ready; everything that decides the output (settings, `fingerprint` of the inputs), without the
     number of workers, devices or absolute paths. inputs: the files and folders that are read, which may neither be
-    nor lie in nor hold the output. dry_run: check everything, write nothing. progress: is warned where an unfinished
-    folder of another version of this program is continued.
+    nor lie in nor hold the output. beside: folders that are read and may hold the output, as it holds nothing that
+    could be taken for one of their files, but may neither be nor lie in it. dry_run: check everything, write nothing.
+    progress: is warned where an unfinished folder of another version of this program is continued.
 
     Without overwrite and resume, the folder must be missing or empty. overwrite empties a folder that carries our
     manifest. resume starts in a missing, empty or just-begun folder, continues one of the same stage and identity, and
@@ -93,7 +95,7 @@ def open_output(
     """
     if overwrite and resume:
         raise InputError("--overwrite and --resume contradict each other; give one of them")
-    _refuse_overlap(out, inputs)
+    _refuse_overlap(out, inputs, beside)
     plain_identity: dict[str, Any] = json.loads(json.dumps(dict(identity), allow_nan=False))
     folder = OutputFolder(out, stage, plain_identity)
     if out.exists() and not out.is_dir():
@@ -164,8 +166,11 @@ def file_hash(path: Path) -> str:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _refuse_overlap(out: Path, inputs: Sequence[Path]) -> None:
+def _refuse_overlap(out: Path, inputs: Iterable[Path], beside: Iterable[Path]) -> None:
     target = out.resolve()
+    for folder in beside:
+        if target in (folder.resolve(), *folder.resolve().parents):
+            raise InputError(f"input {folder} lies inside the output {out}; choose another --out")
     for source in inputs:
         real = source.resolve()
         if real == target:

@@ -11,7 +11,7 @@ from garbage_synth.io.atomic import write_bytes
 from garbage_synth.io.dataset import split_files
 from garbage_synth.io.images import image_size, require_whole
 
-__all__ = ["PLACEMENTS", "locate_pictures", "one_of_each_folder", "place_picture", "require_placement"]
+__all__ = ["PLACEMENTS", "locate_pictures", "place_picture", "require_placement"]
 
 PLACEMENTS = ("copy", "hardlink")
 """How pictures come into an output: a copy, or another name of the same bytes on disk."""
@@ -43,12 +43,6 @@ def locate_pictures(root: Path, dataset: Dataset) -> dict[tuple[str, int], Path]
             seen.add(record.file_name)
             pictures[name, record.id] = source
     return pictures
-
-
-def one_of_each_folder(pictures: Iterable[Path]) -> list[Path]:
-    """The first picture of every folder: as inputs, they keep `open_output` from emptying one that they lie in, and
-    allow an output beside them."""
-    return sorted({picture.parent: picture for picture in sorted(pictures, reverse=True)}.values())
 
 
 def require_placement(placement: str, out: Path, sources: Iterable[Path]) -> None:

@@ -20,7 +20,7 @@ __all__ = ["Translator", "pad_to_multiple"]
 _MULTIPLE = 4  # a generator halves its picture twice
 _MIN_SIDE_PX = 16  # its residual blocks mirror their border, which takes some pixels at a quarter of the size
 _LEVEL_PARTS = 64
-"""Parts of a level that dither tells apart; float32 arithmetic strays by far less than half of one."""
+"""Parts of a level that dither tells apart, a power of 2; float32 arithmetic strays by far less than half of one."""
 
 
 class Translator:
@@ -43,7 +43,7 @@ class Translator:
     Results are rounded with dither: a level and a fraction become the next level as often as the fraction says, by
     noise that is drawn from the picture's own bytes. So a change of less than a level stays one on average; rounded to
     the nearest, it would draw contours on even ground, which the label check takes for something new. Whole levels
-    stay as they are.
+    stay as they are. A JPEG rounds chroma anew, more coarsely.
     """
 
     def __init__(
@@ -74,11 +74,11 @@ class Translator:
     def _translate(self, image_rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
         height, width = image_rgb.shape[:2]
         padded = pad_to_multiple(image_rgb)
-        thresholds = self._thresholds(image_rgb, padded.shape)
+        thresholds = self._thresholds(image_rgb, padded.shape[:2])
         translated = np.empty_like(padded)
         displacement: NDArray[np.float32] | None = None
         for top, bottom, band, u in self._bands(padded, (width, height)):
-            translated[top:bottom] = _to_levels(band, thresholds[top:bottom])
+            translated[top:bottom] = _to_levels(band, thresholds[:, top:bottom])
             if u is not None:
                 if displacement is None:
                     displacement = np.empty((*padded.shape[:2], 2), np.float32)
@@ -93,10 +93,10 @@ class Translator:
         change, u = self._change(small_rgb)
         change = functional.interpolate(change, size=(height, width), mode="bicubic", antialias=True)
         u = None if u is None else _enlarged(u, (width, height))
-        thresholds = self._thresholds(image_rgb, image_rgb.shape)
+        thresholds = self._thresholds(image_rgb, (height, width))
         changed = np.empty_like(image_rgb)
         for rows, moved in self._moved(image_rgb, u):
-            changed[rows] = _to_levels(moved + change[:, :, rows], thresholds[rows])
+            changed[rows] = _to_levels(moved + change[:, :, rows], thresholds[:, rows])
         return changed, None if u is None else u[0].permute(1, 2, 0).cpu().numpy()
 
     def _change(self, image_rgb: NDArray[np.uint8]) -> tuple[Tensor, Tensor | None]:
@@ -130,11 +130,11 @@ class Translator:
             return [(0, len(padded), *self._network.with_displacement(self._signed(padded)))]
         return walk(self._network, lambda top, bottom: self._signed(padded[top:bottom]), padded.shape[:2], rows)
 
-    def _thresholds(self, image_rgb: NDArray[np.uint8], shape: tuple[int, ...]) -> Tensor:
-        """Dither noise uint8 of `shape` in 0.._LEVEL_PARTS - 1 on the device, the same for the same picture."""
-        noise = rng_for(zlib.crc32(image_rgb.tobytes()), "dither", "", 0).bytes(math.prod(shape))
-        thresholds = np.frombuffer(noise, np.uint8).reshape(shape) % _LEVEL_PARTS
-        return torch.from_numpy(thresholds).to(self._device)
+    def _thresholds(self, image_rgb: NDArray[np.uint8], size_hw: tuple[int, int]) -> Tensor:
+        """Noise uint8 (3, h, w) of size_hw in 0.._LEVEL_PARTS - 1 on the device, the same for the same picture."""
+        rng = rng_for(zlib.crc32(np.ascontiguousarray(image_rgb).data), "refine.dither", "", 0)
+        noise = np.frombuffer(rng.bytes(3 * math.prod(size_hw)), np.uint8).reshape(3, *size_hw)
+        return torch.from_numpy(noise & (_LEVEL_PARTS - 1)).to(self._device)
 
     def _signed(self, image_rgb: NDArray[np.uint8]) -> Tensor:
         """float32 (1, 3, h, w) in [-1, 1] on the device."""
@@ -154,10 +154,10 @@ def _enlarged(displacement: Tensor, size_wh: tuple[int, int]) -> Tensor:
 
 
 def _to_levels(signed: Tensor, thresholds: Tensor) -> NDArray[np.uint8]:
-    """RGB uint8 (h, w, 3) of float (1, 3, h, w) in [-1, 1], dithered by thresholds uint8 (h, w, 3)."""
-    parts = ((signed[0].permute(1, 2, 0).float() + 1.0) * (127.5 * _LEVEL_PARTS)).round_()
+    """RGB uint8 (h, w, 3) of float (1, 3, h, w) in [-1, 1], dithered by thresholds uint8 (3, h, w)."""
+    parts = ((signed[0].float() + 1.0) * (127.5 * _LEVEL_PARTS)).round_()
     levels = parts.add_(thresholds).div_(_LEVEL_PARTS).floor_().clamp_(0, 255).to(torch.uint8)
-    result: NDArray[np.uint8] = levels.contiguous().cpu().numpy()
+    result: NDArray[np.uint8] = levels.permute(1, 2, 0).contiguous().cpu().numpy()
     return result
 
 

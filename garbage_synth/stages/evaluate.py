@@ -19,7 +19,7 @@ from garbage_synth.io.atomic import write_bytes, write_json
 from garbage_synth.io.dataset import chosen_split, read_dataset, split_files
 from garbage_synth.io.images import encode_jpeg, encode_png, read_rgb
 from garbage_synth.io.output import fingerprint, open_output
-from garbage_synth.io.pictures import locate_pictures, one_of_each_folder
+from garbage_synth.io.pictures import locate_pictures
 from garbage_synth.stages.evaluate_pictures import (
     draw_detections,
     draw_misses,
@@ -121,7 +121,8 @@ def evaluate(
             out,
             stage="evaluate",
             identity=sources | settings,
-            inputs=[run, truth, *one_of_each_folder(own.paths.values())],
+            inputs=[run, truth],
+            beside=sorted({path.parent for path in own.paths.values()}),
             overwrite=overwrite,
             resume=resume,
             dry_run=dry_run,

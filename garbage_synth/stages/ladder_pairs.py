@@ -86,31 +86,41 @@ class _Bar:
     """How far several detectors are together, in iterations; in detectors where the file tells epochs.
 
     left: the pairs that are not done, from which those that are get removed. What worker processes have done so far is
-    read from what they write.
+    read from what they write, as far as that is newer than this bar.
     """
 
     def __init__(self, left: Mapping[str, Pair], progress: Progress) -> None:
-        self._left, self._progress = left, progress
+        self._left, self._progress, self._began = left, progress, time.time()
         iterations = next((pair.train.arguments.get("iterations") for pair in left.values()), None)
-        self._each, self._count, self._done = iterations or 1, len(left), 0
+        self._each, self._told = iterations or 1, 0
+        self._done = dict.fromkeys(left, 0)
         unit = "detectors" if iterations is None else f"iterations of {len(left)} detectors"
-        progress.start(unit, self._each * self._count)
+        progress.start(unit, self._each * len(left))
 
     def look(self) -> None:
         """Tell what is new."""
-        begun = [_iterations_done(pair.train) for pair in self._left.values()] if self._each > 1 else []
-        done = self._each * (self._count - len(self._left)) + sum(min(own, self._each) for own in begun)
-        if done > self._done:
-            self._progress.advance(done - self._done)
-            self._done = done
+        for name, done in self._done.items():
+            if name not in self._left:
+                self._done[name] = self._each
+            elif self._each > 1:  # a training that is through stays counted while it is judged
+                own = _iterations_done(self._left[name].train, since=self._began)
+                self._done[name] = min(self._each, max(done, own))
+        now = sum(self._done.values())
+        if now > self._told:
+            self._progress.advance(now - self._told)
+            self._told = now
 
 
-def _iterations_done(step: Step) -> int:
-    """Of a training that is begun; 0 of another."""
-    manifest = None if step.out is None else read_manifest(step.out)
-    if step.out is None or manifest is None or manifest["status"] != "begun":
+def _iterations_done(step: Step, *, since: float) -> int:
+    """By the newest record of a training, 0 where it has none of a later time than `since`, seconds of the clock."""
+    if step.out is None:
         return 0
-    return max((int(record["iteration"]) for record in read_records(step.out / STATS_FILE)), default=0)
+    try:
+        if (step.out / STATS_FILE).stat().st_mtime < since:
+            return 0
+        return max((int(record.get("iteration", 0)) for record in read_records(step.out / STATS_FILE)), default=0)
+    except OSError:  # not begun yet, or being replaced
+        return 0
 
 
 def _open_work(pairs: Sequence[Pair], ledger: Ledger) -> list[_Work]:

@@ -33,7 +33,7 @@ from garbage_synth.gan.generator_file import Direction, find_generator, load_gen
 from garbage_synth.io.atomic import write_json, write_text
 from garbage_synth.io.dataset import read_dataset, split_files
 from garbage_synth.io.images import image_size
-from garbage_synth.io.output import SETTINGS_FILE, fingerprint, open_output
+from garbage_synth.io.output import SETTINGS_FILE, OutputFolder, fingerprint, open_output
 from garbage_synth.io.resize import resize_rgb, short_side_wh
 from garbage_synth.refine.memory import MemoryPlan, free_bytes, refuse_oversize, whole_frame_bytes
 from garbage_synth.refine.overlap import overlapped
@@ -140,28 +140,32 @@ def refine(
         left = allowed - plan.peak_bytes(computed_wh, largest.size_wh)
     write_threads = config.encode_threads or _check_threads(check_bytes, left)
     in_bands = sum(plan.band_rows(size_wh) is not None for size_wh in sizes_wh)
-    network, _ = load_generator(weights)
 
-    output = open_output(
-        out,
-        stage="refine",
-        identity={
-            "config": config.model_dump(mode="json", include={"check", "fidelity", "jpeg_quality"}),
-            "dataset": fingerprint([dataset, *([] if dataset.is_dir() else sorted(own.source for own in pictures))]),
-            "direction": card.direction,
-            "drop_rejected": drop_rejected,
-            "on_drift": on_drift,
-            "generator": fingerprint([weights]),
-            # the largest ones: all that the memory decides, whether it was given or found
-            "in_bands": in_bands,
-            "precision": "bf16" if half else "fp32",
-        },
-        inputs=[dataset, generator, *sorted({picture.source.parent for picture in pictures})],
-        overwrite=overwrite,
-        resume=resume,
-        dry_run=dry_run,
-        progress=progress,
-    )
+    identity = {
+        "config": config.model_dump(mode="json", include={"check", "fidelity", "jpeg_quality"}),
+        "dataset": fingerprint([dataset, *([] if dataset.is_dir() else sorted(own.source for own in pictures))]),
+        "direction": card.direction,
+        "drop_rejected": drop_rejected,
+        "on_drift": on_drift,
+        "generator": fingerprint([weights]),
+        # the largest ones: all that the memory decides, whether it was given or found
+        "in_bands": in_bands,
+        "precision": "bf16" if half else "fp32",
+    }
+
+    def opened(*, only_look: bool) -> OutputFolder:
+        return open_output(
+            out,
+            stage="refine",
+            identity=identity,
+            inputs=[dataset, generator, *sorted({picture.source.parent for picture in pictures})],
+            overwrite=overwrite,
+            resume=resume,
+            dry_run=only_look,
+            progress=None if only_look else progress,
+        )
+
+    output = opened(only_look=True)
     numbers: dict[str, Any] = {
         "annotations": sum(len(split.annotations) for split in loaded.splits.values()),
         "device": describe(chosen, "bf16" if half else "fp32"),
@@ -171,12 +175,14 @@ def refine(
         "steps_trained": card.steps,
     }
     first = pictures[0].target
-    if dry_run:
-        return StageSummary("refine", out, numbers, tuple(warnings))
-    if output.finished:
+    if output.finished and not dry_run:
         remove_records(out)  # of a run that was killed between its end and its tidying up
         return StageSummary("refine", out, output.numbers, tuple(warnings), first, bool(output.numbers.get("ok", True)))
+    network, _ = load_generator(weights)
+    if dry_run:
+        return StageSummary("refine", out, numbers, tuple(warnings))
 
+    output = opened(only_look=False)
     write_text(out / SETTINGS_FILE, dump_config(config))
     translator = Translator(
         network,

@@ -33,7 +33,7 @@ from garbage_synth.io.atomic import write_bytes, write_text
 from garbage_synth.io.dataset import chosen_split, read_dataset, split_files
 from garbage_synth.io.images import encode_jpeg, read_rgb
 from garbage_synth.io.output import SETTINGS_FILE, OutputFolder, fingerprint, open_output
-from garbage_synth.io.pictures import locate_pictures, one_of_each_folder
+from garbage_synth.io.pictures import locate_pictures
 from garbage_synth.io.records import STATS_FILE, append_record, keep_records
 from garbage_synth.report.draw import class_colour
 
@@ -136,7 +136,8 @@ def train_detector(
             out,
             stage="train-detector",
             identity=identity,
-            inputs=[dataset, *([weights] if weights else []), *one_of_each_folder(paths.values())],
+            inputs=[dataset, *([weights] if weights else [])],
+            beside=sorted({path.parent for path in paths.values()}),
             overwrite=overwrite,
             resume=resume,
             dry_run=only_look,

@@ -257,6 +257,14 @@ def test_dry_run_counts_and_writes_nothing(tree: Path, generator: Path, tmp_path
     assert not (tmp_path / "out").exists()
 
 
+def test_a_finished_output_is_found_finished_without_a_look_at_the_weights(
+    tree: Path, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(tree, generator, tmp_path / "out")
+    monkeypatch.setattr(module, "load_generator", None)
+    assert call(tree, generator, tmp_path / "out", resume=True).numbers["images"] == 5
+
+
 @pytest.mark.parametrize("flags", [{}, {"dry_run": True}, {"overwrite": True}])
 def test_weights_that_do_not_fit_are_refused_before_anything_is_written_or_replaced(
     tree: Path, generator: Path, tmp_path: Path, flags: dict[str, bool]

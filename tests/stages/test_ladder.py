@@ -1,5 +1,6 @@
 import inspect
 import json
+import os
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -15,7 +16,7 @@ from garbage_synth.core.progress import NullProgress
 from garbage_synth.core.types import Dataset
 from garbage_synth.errors import InputError, OutputExistsError
 from garbage_synth.io import records
-from garbage_synth.io.output import MANIFEST_FILE
+from garbage_synth.io.records import STATS_FILE
 from garbage_synth.stages import ladder_pairs, ladder_results
 from garbage_synth.stages.ladder import ladder
 from garbage_synth.stages.recipe import _COMMANDS
@@ -412,22 +413,32 @@ class Bars(NullProgress):
 
 def test_several_workers_tell_how_many_iterations_are_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def pool(task: Any, items: Any, *, workers: int, interruptible: bool, look: Any) -> Any:
-        for item in items:
-            folder = item.pair.train.out
-            folder.mkdir(parents=True, exist_ok=True)
-            for status, iteration in (("begun", 2), ("finished", 3), ("begun", 3)):
-                records.append_record(folder / records.STATS_FILE, {"iteration": iteration})
-                (folder / MANIFEST_FILE).write_text(json.dumps({"tool": "garbage-synth", "status": status}))
-                look()
-            yield task(item)
+        def train(item: Any, iteration: int) -> None:
+            records.append_record(item.pair.train.out / STATS_FILE, {"iteration": iteration})
+            look()
+
+        first, second = items
+        old = second.pair.train.out / STATS_FILE  # of an earlier training
+        records.append_record(old, {"iteration": 4})
+        os.utime(old, (1, 1))
+        look()
+        old.unlink()
+        train(first, 2)
+        train(second, 1)
+        train(first, 5)
+        train(second, 3)  # while the first is being judged
+        (second.pair.train.out / STATS_FILE).unlink()
+        look()
+        yield task(first)
+        train(second, 4)
+        yield task(second)
 
     monkeypatch.setattr(ladder_pairs, "map_unordered", pool)
     bars = Bars()
     document = small_ladder(tmp_path)
     run = partial(ladder, write_ladder(tmp_path, document), workers=2, device="cpu", progress=bars)
     run(arms=["a"])
-    # of a folder that says finished nothing is known: an earlier training may lie there
-    assert bars.told[bars.told.index(("iterations of 2 detectors", 10)) :][1:7] == [2, 1, 2, 2, 1, 2]
+    assert bars.told[bars.told.index(("iterations of 2 detectors", 10)) :][1:7] == [2, 1, 3, 2, 1, 1]
 
     del document["detector"]["iterations"]
     bars.told.clear()

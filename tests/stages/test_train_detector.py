@@ -111,6 +111,9 @@ def test_an_output_that_holds_the_pictures_of_a_coco_file_is_never_emptied(datas
     for image in document["images"]:
         image["file_name"] = f"held/images/train/{image['file_name']}"
     bare.write_text(json.dumps(document))
+    first = held / "images" / "train" / document["images"][0]["file_name"].rpartition("/")[2]
+    first.rename(tmp_path / first.name)
+    first.symlink_to(tmp_path / first.name)
     before = {path: path.read_bytes() for path in held.rglob("*") if path.is_file()}
     with pytest.raises(InputError, match="lies inside the output"):
         train_detector(bare, held, iterations=1, config=SMALL, overwrite=True)
