@@ -11,7 +11,7 @@ from garbage_synth.errors import InputError
 __all__ = ["BAND_PX", "MemoryPlan", "free_bytes", "peak_bytes", "refuse_oversize", "whole_frame_bytes"]
 
 _LIVE_COPIES = 5.5
-_IMAGE_BYTES_PER_PX = 72
+_IMAGE_BYTES_PER_PX = 80
 """Full-resolution feature maps alive at the worst moment, and the picture in its several forms, its displacement too.
 
 Measured on the CPU with 8 to 64 base channels at 480x640 pixels in both precisions (3.9 to 5.0 maps), and rounded up.
