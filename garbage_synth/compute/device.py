@@ -14,6 +14,7 @@ __all__ = [
     "choose_acceleration",
     "choose_device",
     "choose_precision",
+    "computes_bf16",
     "computing_threads",
     "describe",
     "is_out_of_memory",
@@ -57,7 +58,7 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     Raises InputError for another name.
     """
     if name == "auto":
-        return "bf16" if _computes_bf16(device) else "fp32"
+        return "bf16" if computes_bf16(device) else "fp32"
     if name == "bf16":
         return "bf16"
     if name == "fp32":
@@ -112,7 +113,7 @@ def out_of_memory(doing: str, remedy: str) -> GarbageSynthError:
     return GarbageSynthError(f"memory ran out {doing}; {remedy}")
 
 
-def _computes_bf16(device: torch.device) -> bool:
+def computes_bf16(device: torch.device) -> bool:
     """True where bfloat16 is computed by the hardware, not emulated."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)

@@ -131,10 +131,13 @@ def refuse_oversize(
     limit_bytes: int | None,
     scaled_to_wh: tuple[int, int] | None = None,
     check_bytes: int = 0,
+    *,
+    bf16_helps: bool = True,
 ) -> None:
     """Raise InputError naming what would do, where the picture takes more than `limit_bytes`; None = none is known.
 
     scaled_to_wh: see `MemoryPlan.peak_bytes`. check_bytes: what a label check takes of the same memory.
+    bf16_helps: whether the device computes in bfloat16; emulated, it takes more.
     """
     needed = plan.peak_bytes(size_wh, scaled_to_wh) + check_bytes
     if limit_bytes is None or needed <= limit_bytes:
@@ -143,7 +146,7 @@ def refuse_oversize(
     if least * 2**30 <= limit_bytes:
         remedy = f"give --max-memory, {least:g} at least, to compute it in bands"
     else:
-        other = "" if plan.half else "--precision bf16, "
+        other = "--precision bf16, " if bf16_helps and not plan.half else ""
         remedy = (
             f"it takes {least:g} at least, in bands: raise --max-memory where there is as much, "
             f"or choose {other}another device or a generator trained with --resize"

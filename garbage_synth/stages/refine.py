@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from garbage_synth.compute.device import (
     choose_device,
     choose_precision,
+    computes_bf16,
     computing_threads,
     describe,
     is_out_of_memory,
@@ -95,7 +96,7 @@ def refine(
         cause = f"--on-drift {on_drift}" if config.check else "check=false"
         raise InputError(f"--drop-rejected does nothing with {cause}, which rejects no picture; leave one of them out")
     chosen = choose_device(device)
-    half = choose_precision(precision, chosen) == "bf16"
+    half, native = choose_precision(precision, chosen) == "bf16", computes_bf16(chosen)
     weights = find_generator(generator, cast(Direction, direction))
     card = read_card(weights)
     stays = on_drift == "keep" and card.spec.deforms  # decides whether labels follow the generator
@@ -121,6 +122,11 @@ def refine(
             f"--on-drift keep leaves labels where they were, though the generator moves things by up to "
             f"{card.warp_max_px:g} pixels along each axis; the other choices let labels follow it"
         )
+    if half and not native:
+        warnings.append(
+            f"{chosen} does not compute in bfloat16: --precision bf16 is emulated, which is slow and takes several "
+            "times the memory; fp32 is better here"
+        )
     for warning in warnings:
         progress.message(f"warning: {warning}")
     allowed = None if config.max_memory_gb is None else int(config.max_memory_gb * 2**30)
@@ -134,7 +140,7 @@ def refine(
         zip(pictures, sizes_wh, strict=True), key=lambda pair: plan.peak_bytes(pair[1], pair[0].size_wh)
     )
     limit = free_bytes(chosen) if allowed is None else allowed
-    refuse_oversize(str(largest.source), computed_wh, plan, limit, largest.size_wh, shared_bytes)
+    refuse_oversize(str(largest.source), computed_wh, plan, limit, largest.size_wh, shared_bytes, bf16_helps=native)
     left = None
     if allowed is not None and chosen.type == "cpu":
         left = allowed - plan.peak_bytes(computed_wh, largest.size_wh)

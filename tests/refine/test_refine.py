@@ -234,12 +234,25 @@ def test_memory_counts_the_picture_that_a_change_is_scaled_up_to(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr(module, "refuse_oversize", lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr(module, "refuse_oversize", lambda *arguments, **_: asked.append(arguments))
     call(tree, make_generator(tmp_path / "small.safetensors", resize=24), tmp_path / "out", dry_run=True)
     ((name, computed_wh, _, _, own_wh, check_bytes),) = asked
     assert check_bytes == 0
     assert Path(name).name == "train_0003.jpg"  # the longest: 24x60 pixels are computed
     assert (computed_wh, own_wh) == ((24, 60), (20, 50))
+
+
+def test_emulated_bf16_is_warned_of_and_not_advised(
+    tree: Path, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = RefineConfig(max_memory_gb=1e-4)
+    for native in (True, False):
+        monkeypatch.setattr(module, "computes_bf16", lambda _, native=native: native)
+        warnings = call(tree, generator, tmp_path / "out", precision="bf16", dry_run=True).warnings
+        assert any("emulated" in warning for warning in warnings) != native
+        with pytest.raises(InputError, match="GB may be taken") as caught:
+            call(tree, generator, tmp_path / "out", config=small)
+        assert ("--precision bf16" in str(caught.value)) == native
 
 
 def test_bf16_differs_from_fp32_by_a_few_levels(tree: Path, generator: Path, tmp_path: Path) -> None:
