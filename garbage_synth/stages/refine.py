@@ -168,7 +168,7 @@ def refine(
             overwrite=overwrite,
             resume=resume,
             dry_run=only_look,
-            progress=None if only_look else progress,
+            progress=progress if only_look == dry_run else None,  # said once
         )
 
     output = opened(only_look=True)
