@@ -269,7 +269,12 @@ def train_detector(
         typer.Option(help="File of weights to begin with, where names and shapes fit.", show_default=False),
     ] = None,
     device: Device = "auto",
-    precision: Precision = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|fp32|bf16", help="Arithmetic of the network; auto is fp32, so as to measure alike everywhere."
+        ),
+    ] = "auto",
     seed: Seed = 0,
     config: ConfigFile = None,
     settings: Settings = None,

@@ -16,12 +16,16 @@ __all__ = [
     "choose_precision",
     "computes_bf16",
     "computing_threads",
+    "cudnn",
     "describe",
     "is_out_of_memory",
     "out_of_memory",
 ]
 
 Precision = Literal["fp32", "bf16"]
+
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+"""In what torch's allocator for the CPU says, and CUDA, cuDNN and cuBLAS, where they had none left for themselves."""
 
 Acceleration = Literal["none", "graph", "compile"]
 """How the kernels of a step are started: one by one; from a recorded CUDA graph; fused by torch.compile first, and from
@@ -91,6 +95,22 @@ def describe(device: torch.device, precision: Precision) -> str:
 
 
 @contextmanager
+def cudnn(*, benchmark: bool = False, deterministic: bool = False) -> Iterator[None]:
+    """How cuDNN chooses the algorithms of convolutions inside the block; a CPU knows nothing of it.
+
+    benchmark: it tries them once per shape, which pays where shapes stay. deterministic: none whose sums come in any
+    order, so that the same input gives the same bits on the same device.
+    """
+    chosen = torch.backends.cudnn
+    before = chosen.benchmark, chosen.deterministic
+    try:
+        chosen.benchmark, chosen.deterministic = benchmark, deterministic
+        yield
+    finally:
+        chosen.benchmark, chosen.deterministic = before
+
+
+@contextmanager
 def computing_threads(count: int | None) -> Iterator[None]:
     """Let torch compute with `count` CPU threads inside the block; None leaves it as it is."""
     before = torch.get_num_threads()
@@ -105,7 +125,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """True for what torch raises when an allocation fails, on a GPU or on the CPU."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def out_of_memory(doing: str, remedy: str) -> GarbageSynthError:

@@ -54,8 +54,11 @@ class DetectorConfig(StageConfig):
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads that compute; null = one per core; 1 is often faster on few cores"
     )
-    loader_workers: int = Field(
-        0, ge=0, le=256, description="processes that prepare samples; 0 = none, best on a CPU; 4 to 8 feed a GPU"
+    loader_workers: int | None = Field(
+        None,
+        ge=0,
+        le=256,
+        description="processes that prepare samples; null = none on a CPU, on a GPU one a core but for two, 16 at most",
     )
     cache_gb: float = Field(2.0, ge=0, description="memory for pictures read and scaled once, GB; the rest are reread")
     log_every: int = Field(20, ge=1, description="iterations between lines of numbers in stats.jsonl")

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -22,8 +24,11 @@ from garbage_synth.detect.detector import DetectorCard, save_detector
 from garbage_synth.detect.models import first_label
 from garbage_synth.detect.samples import LabelledPicture, Sample, Samples
 from garbage_synth.errors import GarbageSynthError
+from garbage_synth.run.local import available_workers
 
-__all__ = ["DetectorPlan", "Trained", "learning_rate", "train_detector_network"]
+__all__ = ["DetectorPlan", "Trained", "learning_rate", "loader_workers", "train_detector_network"]
+
+_MOST_LOADERS = 16
 
 Record = Callable[[int, dict[str, float]], None]
 
@@ -49,6 +54,18 @@ class Trained:
 
     seconds: float
     losses: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Samples together, each kind in one array: one copy to a GPU, and no shared memory between processes, which
+    containers have little of. pictures: uint8 (b, 3, h, w); boxes: float32 (n, 4) and classes: int64 (n,) of all b
+    samples, items: how many each of them has."""
+
+    pictures: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    classes: NDArray[np.int64]
+    items: list[int]
 
 
 def train_detector_network(
@@ -78,12 +95,12 @@ def train_detector_network(
     window: list[dict[str, Tensor]] = []
     saved, began = first, time.monotonic() - trained.seconds
     progress.start("train-detector", plan.iterations - first)
-    for done, samples in enumerate(_one_line_errors(loader), start=first + 1):
+    for done, batch in enumerate(_one_line_errors(loader), start=first + 1):
         # torchvision's two-stage detectors draw which proposals they learn from
         torch.manual_seed(int(rng_for(plan.seed, "train-detector", "step", done).integers(2**63)))
         for group in adam.param_groups:
             group["lr"] = learning_rate(done - 1, plan.iterations, config)
-        losses = _losses(network, samples, plan)
+        losses = _losses(network, batch, plan)
         adam.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
@@ -116,21 +133,31 @@ def learning_rate(step: int, total: int, config: DetectorConfig) -> float:
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def _losses(network: nn.Module, samples: Sequence[Sample], plan: DetectorPlan) -> dict[str, Tensor]:
+def _losses(network: nn.Module, batch: _Batch, plan: DetectorPlan) -> dict[str, Tensor]:
     """The network's own losses of a batch."""
-    label = first_label(plan.model)
-    pictures = [sample.picture.to(plan.device).float() / 255 for sample in samples]
-    targets = [
-        {"boxes": sample.boxes.to(plan.device), "labels": sample.classes.to(plan.device) + label} for sample in samples
-    ]
+    levels, boxes, classes = (
+        torch.from_numpy(values).to(plan.device) for values in (batch.pictures, batch.boxes, batch.classes)
+    )
+    pictures = list(levels.float() / 255)
+    own = torch.split(boxes, batch.items), torch.split(classes + first_label(plan.model), batch.items)
+    targets = [{"boxes": place, "labels": name} for place, name in zip(*own, strict=True)]
     with torch.autocast(plan.device.type, dtype=torch.bfloat16, enabled=plan.precision == "bf16"):
         losses: dict[str, Tensor] = network(pictures, targets)
     return losses
 
 
+def _together(samples: Sequence[Sample]) -> _Batch:
+    return _Batch(
+        torch.stack([sample.picture for sample in samples]).numpy(),
+        torch.cat([sample.boxes for sample in samples]).numpy(),
+        torch.cat([sample.classes for sample in samples]).numpy(),
+        [len(sample.classes) for sample in samples],
+    )
+
+
 def _loader(pictures: Sequence[LabelledPicture], plan: DetectorPlan, first: int) -> DataLoader[Sample]:
-    """Batches first, first + 1, ... of the training."""
-    config = plan.config
+    """Batches first, first + 1, ... of the training, as `_Batch`."""
+    config, workers = plan.config, loader_workers(plan.config, plan.device)
     samples = Samples(
         pictures,
         config.augment,
@@ -139,23 +166,31 @@ def _loader(pictures: Sequence[LabelledPicture], plan: DetectorPlan, first: int)
         seed=plan.seed,
         first=first * config.batch,
         stop=plan.iterations * config.batch,
-        cache_bytes=int(config.cache_gb * 2**30 / max(1, config.loader_workers)),
+        cache_bytes=int(config.cache_gb * 2**30 / max(1, workers)),
     )
     return DataLoader(
         samples,
         batch_size=config.batch,
-        num_workers=config.loader_workers,
-        multiprocessing_context="spawn" if config.loader_workers else None,
-        collate_fn=list,
-        worker_init_fn=_one_opencv_thread if config.loader_workers else None,
+        num_workers=workers,
+        multiprocessing_context="spawn" if workers else None,
+        collate_fn=_together,
+        worker_init_fn=_one_opencv_thread if workers else None,
     )
+
+
+def loader_workers(config: DetectorConfig, device: torch.device) -> int:
+    """How many processes prepare samples: as the settings say, else none on a CPU, which computes itself, and on a GPU
+    one a core but for two, 16 at most."""
+    if config.loader_workers is not None:
+        return config.loader_workers
+    return 0 if device.type == "cpu" else max(1, min(_MOST_LOADERS, available_workers() - 2))
 
 
 def _one_opencv_thread(worker: int) -> None:
     cv2.setNumThreads(1)
 
 
-def _one_line_errors(loader: DataLoader[Sample]) -> Iterator[list[Sample]]:
+def _one_line_errors(loader: DataLoader[Sample]) -> Iterator[_Batch]:
     """Batches; what a worker process raised comes as the one line that it said."""
     try:
         yield from loader

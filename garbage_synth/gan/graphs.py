@@ -3,8 +3,11 @@
 At batch 1 a step is some thousands of small kernels, and starting them one by one takes longer than running them.
 """
 
+import gc
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -45,7 +48,7 @@ class GraphedStep:
         return {name: tensor.clone() for name, tensor in self._outputs.items()}
 
     def _aside(self, inputs: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+        stream = _side_stream(self._device)
         stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(stream), warnings.catch_warnings():
             # Adam's advice not to run a capturable one uncaptured: it will be captured
@@ -57,7 +60,35 @@ class GraphedStep:
     def _record(self, inputs: tuple[Tensor, ...]) -> None:
         self._inputs = [tensor.clone() for tensor in inputs]
         graph = torch.cuda.CUDAGraph()
-        # thread_local: the threads that prepare crops go on pinning memory, which a global recording would not survive
-        with torch.cuda.device(self._device), torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            self._outputs = self._step(*self._inputs)
+        before = torch.cuda.current_stream(self._device)
+        try:
+            # thread_local: threads that prepare crops go on pinning memory, which a global recording would not survive
+            with (
+                _nothing_collected(),
+                torch.cuda.device(self._device),
+                torch.cuda.graph(graph, capture_error_mode="thread_local"),
+            ):
+                self._outputs = self._step(*self._inputs)
+        except BaseException:
+            torch.cuda.set_stream(before)  # a recording that broke off may leave its own behind
+            raise
         self._graph = graph
+
+
+@cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """One for all: the allocator keeps the memory of each stream apart."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """No cyclic garbage is collected inside the block: a graph destroyed while another is recorded spoils that one."""
+    gc.collect()
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

@@ -88,8 +88,15 @@ class Placement:
                 group["lr"] = rate
 
     def restore_adam(self, adam: torch.optim.Adam, state: dict[str, Any]) -> None:
-        """Take up a state_dict, also of another device."""
+        """Take up a state_dict, also of another device and of another layout of the weights.
+
+        The layout of the moments must be that of the weights: a fused Adam on a CPU pairs them as they lie in memory
+        and gives wrong weights without a word, one on a GPU refuses them.
+        """
         adam.load_state_dict(state)
+        for parameter, own in adam.state.items():
+            for name in ("exp_avg", "exp_avg_sq"):
+                own[name] = torch.empty_like(parameter, requires_grad=False).copy_(own[name])
         for group in adam.param_groups:
             group |= self._adam_flags(float(group["lr"]))
 

@@ -1,5 +1,6 @@
 """Do recorded steps do on this machine what plain ones do? Tried on small networks before a training relies on it."""
 
+import gc
 from dataclasses import replace
 
 import torch
@@ -17,25 +18,37 @@ _STEPS = 12
 
 _STILL_STEPS = 2
 _SIDE_PX = 64
-_LARGEST_DIFFERENCE = 0.05
+_LARGEST_DIFFERENCE = 0.006
+"""Of losses, in the mean. On a CPU, gradients with a noise of 1e-6 to 1e-2 of their size came to 0.001 to 0.004 (Adam's
+first steps make much of little), steps whose synthetic input stays the same to 0.008, those with all inputs or a
+learning rate that stay to 0.03."""
+
+_TIMES_DRIFT = 2
 
 
 def graphs_fail(placement: Placement) -> str | None:
     """Why steps replayed from CUDA graphs cannot be used at this placement, None where they can.
 
-    The losses of recorded and plain steps must agree, and recorded ones must follow the learning rate: at a rate of 0
-    nothing may move.
+    The losses of recorded and plain steps must agree, as far as two plain runs do on a device whose sums come in any
+    order, and recorded ones must follow the learning rate: at a rate of 0 nothing may move. torch.compile is left out:
+    it fuses anew for every size of picture, but only so many times.
     """
+    placement = replace(placement, acceleration="graph")
     try:
         recorded, still = _losses(placement)
-        plain, _ = _losses(replace(placement, graphs_hold=False))
+        if not still:
+            return "recorded steps do not follow the learning rate"
+        plain, again = (_losses(replace(placement, graphs_hold=False))[0] for _ in range(2))
     except RuntimeError as error:
         return " ".join(str(error).split())[:200]
-    if not still:
-        return "recorded steps do not follow the learning rate"
-    difference = float((recorded - plain).abs().max())
-    if not difference < _LARGEST_DIFFERENCE:  # also where it is not a number
-        return f"the losses of a recorded step differ from those of a plain one by {difference:.2g}"
+    finally:
+        gc.collect()  # graphs that are let go while a later one is recorded would spoil that one
+    difference, drift = (float((losses - plain).abs().mean()) for losses in (recorded, again))
+    if not difference < max(_LARGEST_DIFFERENCE, _TIMES_DRIFT * drift):  # also where it is not a number
+        return (
+            f"the losses of recorded steps differ from those of plain ones by {difference:.2g} in the mean, those of "
+            f"two plain runs by {drift:.2g}"
+        )
     return None
 
 

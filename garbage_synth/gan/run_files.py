@@ -7,7 +7,7 @@ from typing import get_args
 import torch
 
 from garbage_synth.compute.checkpoint import load_checkpoint, save_checkpoint
-from garbage_synth.compute.device import describe
+from garbage_synth.compute.device import describe, is_out_of_memory
 from garbage_synth.core.progress import Progress
 from garbage_synth.errors import GarbageSynthError
 from garbage_synth.gan.cycle_gan import CycleGan
@@ -53,6 +53,8 @@ def take_up(run: Run, plan: TrainingPlan, folder: Path, recorder: Recorder, prog
         run.guard.restore(state["guard"])
         run.window.restore(state["window"], plan.placement.device)
     except (KeyError, ValueError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise GarbageSynthError(
             f"the checkpoint in {folder} is of networks of another shape; train elsewhere"
         ) from error

@@ -9,6 +9,7 @@ import atexit
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from torch import Tensor, distributed
 from garbage_synth.errors import InputError
 
 __all__ = ["ALONE", "Team", "joined_team", "local_device"]
+
+_PATIENCE = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ def joined_team(device: torch.device) -> Team:
     if not distributed.is_initialized():
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        distributed.init_process_group(backend, timeout=_PATIENCE)  # the others wait while the leader looks and writes
         atexit.register(distributed.destroy_process_group)
     return Team(distributed.get_rank(), distributed.get_world_size())

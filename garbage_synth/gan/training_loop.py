@@ -2,13 +2,12 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
+from garbage_synth.compute.device import cudnn
 from garbage_synth.core.progress import Progress
 from garbage_synth.errors import GarbageSynthError
 from garbage_synth.gan.best import Evaluation
@@ -96,7 +95,7 @@ def train(
     last_metrics: dict[str, float] = {}
     saved_at = time.monotonic()
     progress.start("train-gan", len(steps))
-    with _tuned_convolutions(on_gpu), closing(batches):
+    with cudnn(benchmark=True), closing(batches):  # the shapes of a training never change
         for step, batch in zip(steps, batches, strict=True):
             rate = learning_rate(
                 step, length.total_steps, base=config.learning_rate, constant_fraction=config.constant_fraction
@@ -162,14 +161,3 @@ def _refuse_nonsense(losses: Mapping[str, float], gan: CycleGan, step: int, plan
             f"training broke at step {step:,}: {', '.join(bad)} is not finite; try{remedy} a smaller learning rate "
             f"(--set learning_rate={plan.config.learning_rate / 2:g}); the last checkpoint is from before"
         )
-
-
-@contextmanager
-def _tuned_convolutions(on_gpu: bool) -> Iterator[None]:
-    """cuDNN tries its algorithms once per shape; the shapes of a training never change."""
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = before or on_gpu
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = before

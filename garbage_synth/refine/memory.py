@@ -117,7 +117,8 @@ def free_bytes(device: torch.device) -> int | None:
     """Memory that can be taken now on a CUDA device or on the CPU (within a container's limit), None where unknown."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return int(free)
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # after a training, say
+        return int(free) + kept
     return _tightest(
         _kilobytes(Path("/proc/meminfo"), "MemAvailable:"),
         _container_bytes(Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),

@@ -13,7 +13,7 @@ from garbage_synth.core.progress import NullProgress, Progress
 from garbage_synth.errors import GarbageSynthError, InputError
 from garbage_synth.io.output import read_manifest
 from garbage_synth.io.records import STATS_FILE, read_records
-from garbage_synth.run.local import map_unordered
+from garbage_synth.run.local import available_workers, map_unordered
 from garbage_synth.stages.ladder_file import Pair
 from garbage_synth.stages.recipe import Step
 from garbage_synth.stages.steps import (
@@ -151,7 +151,7 @@ def _run_pair(
     records: dict[str, dict[str, Any]] = {}
     with _threads(1 if on_cpu else None):
         try:
-            train = _with_share_of_memory(work.pair.train, at_a_time)
+            train = _with_its_share(work.pair.train, at_a_time, on_cpu)
             _run(train, work.training, work.known, records, out, device, progress)
             evaluation = identity_of(work.pair.evaluate)
             _run(work.pair.evaluate, evaluation, work.known, records, out, device, progress)
@@ -162,10 +162,14 @@ def _run_pair(
     return _Outcome(work.pair, records, None)
 
 
-def _with_share_of_memory(step: Step, count: int) -> Step:
-    """The training with the part of cache_gb that is its own where `count` are done at a time; it changes no result."""
+def _with_its_share(step: Step, count: int, on_cpu: bool) -> Step:
+    """The training with the part of cache_gb and, on a GPU, of the cores that prepare samples, that is its own where
+    `count` are done at a time; it changes no result."""
     config = step.arguments.get("config") or DetectorConfig()
-    own = config.model_copy(update={"cache_gb": config.cache_gb / count})
+    share: dict[str, Any] = {"cache_gb": config.cache_gb / count}
+    if count > 1 and not on_cpu and config.loader_workers is None:
+        share["loader_workers"] = max(1, available_workers() // count)
+    own = config.model_copy(update=share)
     return replace(step, arguments={**step.arguments, "config": own})
 
 

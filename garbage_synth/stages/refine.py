@@ -18,6 +18,7 @@ from garbage_synth.compute.device import (
     choose_precision,
     computes_bf16,
     computing_threads,
+    cudnn,
     describe,
     is_out_of_memory,
     out_of_memory,
@@ -342,8 +343,9 @@ def _rewrite(
         write_threads=write_threads,
     )
     try:
-        for _ in done:
-            progress.advance()
+        with cudnn(deterministic=True):  # the same command gives the same bytes
+            for _ in done:
+                progress.advance()
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

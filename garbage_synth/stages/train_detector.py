@@ -16,6 +16,7 @@ from garbage_synth.compute.device import (
     choose_device,
     choose_precision,
     computing_threads,
+    cudnn,
     describe,
     is_out_of_memory,
     out_of_memory,
@@ -72,7 +73,7 @@ def train_detector(
     targets. model: fcos-small learns fastest; ssdlite, retinanet-resnet18 and fasterrcnn-mobilenet are torchvision's.
     epochs or iterations: the whole schedule (default 40 epochs); to compare datasets of different sizes give the same
     iterations. weights: a file whose tensors are taken where name and shape fit, instead of random ones. Nothing is
-    downloaded. device: auto, cpu, cuda or cuda:<index>. precision: auto, fp32 or bf16.
+    downloaded. device: auto, cpu, cuda or cuda:<index>. precision: auto (fp32 on every device), fp32 or bf16.
 
     The run folder: detector.safetensors (averaged weights, classes and settings), checkpoint.pt, stats.jsonl,
     training_samples.jpg (what the network is shown), config.yaml.
@@ -88,7 +89,8 @@ def train_detector(
         if value is not None and value < 1:
             raise InputError(f"--{name} {value} must be at least 1")
     chosen = choose_device(device)
-    kind = choose_precision(precision, chosen)
+    # a yardstick measures alike everywhere
+    kind = "fp32" if precision == "auto" else choose_precision(precision, chosen)
     if not 0 <= seed < 2**63:
         raise InputError(f"--seed {seed} must be from 0 to {2**63 - 1}")
     known = read_dataset(dataset)
@@ -101,7 +103,7 @@ def train_detector(
     if not items:
         raise InputError(f"{files.annotations} has no boxes to learn from; give a dataset with labels")
     class_names = tuple(known.categories.values())
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build_detector(model, len(class_names), config)
     taken = take_weights(network, weights) if weights else None
@@ -179,7 +181,8 @@ def train_detector(
         append_record(out / STATS_FILE, {"iteration": iteration, **values})
 
     try:
-        with computing_threads(config.threads), torch.random.fork_rng():
+        on_gpu = [chosen] if chosen.type == "cuda" else []
+        with computing_threads(config.threads), torch.random.fork_rng(devices=on_gpu), cudnn(benchmark=True):
             numbers["device"] = describe(chosen, kind)
             trained = train_detector_network(network, pictures, plan, folder=out, record=record, progress=progress)
     except (RuntimeError, MemoryError) as error:

@@ -74,7 +74,9 @@ def main() -> None:
         def collate(rows):
             pictures = [Image.open(root / "images" / split / image["file_name"]).convert("RGB") for image, _ in rows]
             wanted = [{"image_id": image["id"], "annotations": entries} for image, entries in rows]
-            return processor(images=pictures, annotations=wanted, return_tensors="pt").to(device)
+            batch = processor(images=pictures, annotations=wanted, return_tensors="pt").to(device)
+            batch["labels"] = [{key: value.to(device) for key, value in own.items()} for own in batch["labels"]]
+            return batch
 
         return torch.utils.data.DataLoader(read(split), size, collate_fn=collate, **options)
 

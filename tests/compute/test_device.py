@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 import torch
 
@@ -5,6 +7,7 @@ from garbage_synth.compute.device import (
     choose_device,
     choose_precision,
     computing_threads,
+    cudnn,
     describe,
     is_out_of_memory,
     out_of_memory,
@@ -60,6 +63,18 @@ def test_precision_can_be_chosen_and_a_wrong_one_is_refused() -> None:
         choose_precision("fp16", CPU)
 
 
+def test_cudnn_is_told_how_to_choose_and_left_as_it_was() -> None:
+    chosen = torch.backends.cudnn
+    before = chosen.benchmark, chosen.deterministic
+    with cudnn(benchmark=True):
+        assert (chosen.benchmark, chosen.deterministic) == (True, False)
+        with suppress(ZeroDivisionError), cudnn(deterministic=True):
+            assert (chosen.benchmark, chosen.deterministic) == (False, True)
+            raise ZeroDivisionError
+        assert (chosen.benchmark, chosen.deterministic) == (True, False)
+    assert (chosen.benchmark, chosen.deterministic) == before
+
+
 def test_description_names_device_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     assert describe(CPU, "fp32").startswith("CPU, ")
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Some GPU")
@@ -70,6 +85,8 @@ def test_running_out_of_memory_is_recognised() -> None:
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 1 bytes"))
     assert is_out_of_memory(MemoryError())
+    for words in ("CUDA error: out of memory", "cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED"):
+        assert is_out_of_memory(RuntimeError(words))
     assert not is_out_of_memory(RuntimeError("shape mismatch"))
     assert "while resting; sleep" in str(out_of_memory("while resting", "sleep"))
 

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from garbage_synth.config.detector import AugmentConfig, DetectorConfig
 from garbage_synth.core.progress import NullProgress
+from garbage_synth.detect import training
 from garbage_synth.detect.detector import DETECTOR_FILE, load_detector, take_weights
 from garbage_synth.detect.models import DETECTORS, build_detector
 from garbage_synth.detect.samples import LabelledPicture
@@ -112,6 +114,35 @@ def test_loader_processes_change_nothing(tmp_path: Path) -> None:
     assert weights(1) == weights(0)
 
 
+def test_a_gpu_gets_processes_that_prepare_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = torch.device("cuda", 0)
+    for cores, wanted in ((1, 1), (8, 6), (64, 16)):
+        monkeypatch.setattr(training, "available_workers", lambda cores=cores: cores)
+        assert training.loader_workers(SMALL, gpu) == wanted
+        assert training.loader_workers(SMALL, CPU) == 0
+    assert training.loader_workers(SMALL.model_copy(update={"loader_workers": 3}), CPU) == 3
+    assert training.loader_workers(SMALL.model_copy(update={"loader_workers": 0}), gpu) == 0
+
+
+@pytest.mark.parametrize("model", DETECTORS)
+def test_boxes_and_losses_are_of_float32_in_bf16_too(model: str) -> None:
+    network = build_detector(model, 2, SMALL).eval()
+    seen: list[torch.Tensor] = []
+    heads = [network.head] if hasattr(network, "head") else [network.rpn.head, network.roi_heads.box_predictor]
+    for head in heads:
+        head.register_forward_hook(lambda _, __, outputs: seen.extend(tensors_in(outputs)))
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        network([torch.rand(3, 128, 128)])
+    assert len(seen) >= 2
+    assert {tensor.dtype for tensor in seen} == {torch.float32}
+
+
+def tensors_in(outputs: Any) -> list[torch.Tensor]:
+    if isinstance(outputs, torch.Tensor):
+        return [outputs]
+    return [one for value in (outputs.values() if isinstance(outputs, dict) else outputs) for one in tensors_in(value)]
+
+
 def test_a_training_found_at_its_end_still_tells_what_it_took(tmp_path: Path) -> None:
     first = train_detector_network(
         build_detector(PLAN.model, 2, SMALL), pictures(), PLAN, folder=tmp_path, record=ignore, progress=NullProgress()
@@ -171,7 +202,7 @@ def test_every_detector_trains_on_pictures_with_and_without_items_and_answers(mo
         Sample(picture, torch.tensor([[4.0, 4, 40, 50]]), torch.tensor([1])),
         Sample(picture, torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)),
     ]
-    loss = torch.stack(list(_losses(network, batch, replace(PLAN, model=model)).values())).sum()
+    loss = torch.stack(list(_losses(network, training._together(batch), replace(PLAN, model=model)).values())).sum()
     loss.backward()
     assert torch.isfinite(loss)
     assert all(value.grad is not None for value in network.parameters())

@@ -1,3 +1,4 @@
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -91,6 +92,31 @@ def test_restored_training_with_labels_goes_on_with_the_same_bits() -> None:
     second.restore(first.state())
     run(second, range(3, 5), labels=True)
     assert same(second.state(), straight.state())
+
+
+def test_a_checkpoint_of_another_memory_layout_is_taken_up_as_it_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a GPU, say: fused Adam pairs weights and moments as they lie in memory."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Placement, "memory_format", torch.channels_last)
+        elsewhere = small()
+        run(elsewhere, range(3))
+        state = elsewhere.state()
+    contiguous = _contiguous(state)
+    gan, same_layout = small(), small()
+    gan.restore(contiguous | {key: deepcopy(state[key]) for key in ("networks", "generator_adam", "judge_adam")})
+    same_layout.restore(_contiguous(state))
+    run(gan, range(3, 5))
+    run(same_layout, range(3, 5))
+    assert same(gan.state(), same_layout.state())
+
+
+def _contiguous(state: Any) -> Any:
+    """The same numbers, laid out anew."""
+    if isinstance(state, torch.Tensor):
+        return state.clone(memory_format=torch.contiguous_format)
+    if isinstance(state, dict):
+        return {key: _contiguous(value) for key, value in state.items()}
+    return [_contiguous(value) for value in state] if isinstance(state, list) else state
 
 
 def test_segmenter_learns_in_bf16_too() -> None:

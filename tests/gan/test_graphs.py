@@ -1,5 +1,6 @@
 """Recording and probing of CUDA graphs, the graph itself replaced: there is no GPU in the tests."""
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -8,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from garbage_synth.gan import graphs as module
 from garbage_synth.gan import probe
 from garbage_synth.gan.cycle_gan import CycleGan
-from garbage_synth.gan.graphs import GraphedStep
+from garbage_synth.gan.graphs import GraphedStep, Step
 from garbage_synth.gan.placement import Placement
 from garbage_synth.gan.probe import graphs_fail
 
@@ -53,6 +55,7 @@ def fake_graphs(monkeypatch: pytest.MonkeyPatch) -> list[FakeGraph]:
     monkeypatch.setattr(torch.cuda, "Stream", lambda _: FakeStream())
     monkeypatch.setattr(torch.cuda, "stream", stream)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda _: FakeStream())
+    module._side_stream.cache_clear()
     return graphs
 
 
@@ -76,6 +79,43 @@ def test_step_is_recorded_once_after_three_plain_calls_and_its_results_may_be_ke
     assert len(fake_graphs) == 1
 
 
+def test_nothing_is_collected_while_a_step_is_recorded(fake_graphs: list[FakeGraph]) -> None:
+    """Another graph that is garbage would be destroyed then, which spoils the recording."""
+    seen: list[bool] = []
+
+    def step(x: Tensor) -> dict[str, Tensor]:
+        seen.append(gc.isenabled())
+        if fake_graphs:
+            fake_graphs[0].again = lambda: None
+        return {"same": x}
+
+    graphed = GraphedStep(step, torch.device("cpu"))
+    for _ in range(5):
+        graphed(torch.zeros(1))
+    assert seen == [True, True, True, False]
+    assert gc.isenabled()
+
+
+def test_a_recording_that_breaks_off_leaves_stream_and_collector_as_they_were(
+    fake_graphs: list[FakeGraph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams: list[Any] = []
+    monkeypatch.setattr(torch.cuda, "set_stream", streams.append)
+
+    def step(x: Tensor) -> dict[str, Tensor]:
+        if fake_graphs:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return {"same": x}
+
+    graphed = GraphedStep(step, torch.device("cpu"))
+    for _ in range(3):
+        graphed(torch.zeros(1))
+    with pytest.raises(RuntimeError, match="capturing"):
+        graphed(torch.zeros(1))
+    assert len(streams) == 1
+    assert gc.isenabled()
+
+
 def test_probe_trusts_graphs_that_agree_and_names_what_is_wrong_with_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Placement, "graphed", False)
     assert graphs_fail(CPU) is None
@@ -92,6 +132,7 @@ def test_probe_trusts_graphs_that_agree_and_names_what_is_wrong_with_others(monk
     reason = graphs_fail(CPU)
     assert reason is not None
     assert "differ" in reason
+    assert "0.1 in the mean" in reason
 
     monkeypatch.setattr(
         CycleGan, "step", lambda self, *args, **rest: whole(self, *args, **{**rest, "learning_rate": 1e-5})
@@ -103,3 +144,39 @@ def test_probe_trusts_graphs_that_agree_and_names_what_is_wrong_with_others(monk
 
     monkeypatch.setattr(CycleGan, "step", broken)
     assert graphs_fail(CPU) == "operation not permitted when stream is capturing"
+
+
+class Stale:
+    """A recorded step that goes on reading the first input that it was recorded with."""
+
+    def __init__(self, step: Step) -> None:
+        self._step, self._kept = step, list[Tensor]()
+
+    def __call__(self, first: Tensor, *others: Tensor) -> dict[str, Tensor]:
+        self._kept.append(first.clone())
+        return self._step(self._kept[min(3, len(self._kept) - 1)], *others)
+
+
+def test_probe_sees_an_input_that_is_not_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Placement, "graphed", False)
+    monkeypatch.setattr(Placement, "accelerated", lambda self, step: Stale(step) if self.graphs_hold else step)
+    reason = graphs_fail(CPU)
+    assert reason is not None
+    assert "differ" in reason
+
+
+def test_probe_bears_what_sums_in_another_order_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients that differ by a ten-thousandth, in recorded steps and in the second plain run."""
+    monkeypatch.setattr(Placement, "graphed", False)
+    noise = torch.Generator().manual_seed(5)
+
+    def descend(self: Placement, adam: torch.optim.Adam, loss: Tensor) -> None:
+        adam.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        for group in adam.param_groups:
+            for gradient in (parameter.grad for parameter in group["params"] if parameter.grad is not None):
+                gradient += torch.randn(gradient.shape, generator=noise) * gradient.abs().mean() * 1e-4
+        adam.step()
+
+    monkeypatch.setattr(Placement, "descend", descend)
+    assert graphs_fail(CPU) is None

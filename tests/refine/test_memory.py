@@ -89,7 +89,9 @@ def test_free_memory_is_the_tighter_of_machine_and_container(tmp_path: Path) -> 
 
 def test_memory_of_a_gpu_is_asked_of_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (5, 9))
-    assert free_bytes(torch.device("cuda", 0)) == 5
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 4)  # kept after something else, and ours
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 1)
+    assert free_bytes(torch.device("cuda", 0)) == 8
     assert whole_frame_bytes(torch.device("cuda", 0)) == 2
 
 

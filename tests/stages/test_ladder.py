@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from garbage_synth.cli import app
+from garbage_synth.config.detector import DetectorConfig
 from garbage_synth.console import summary_as_text
 from garbage_synth.core.progress import NullProgress
 from garbage_synth.core.types import Dataset
@@ -19,6 +20,7 @@ from garbage_synth.io import records
 from garbage_synth.io.records import STATS_FILE
 from garbage_synth.stages import ladder_pairs, ladder_results
 from garbage_synth.stages.ladder import ladder
+from garbage_synth.stages.ladder_file import load_ladder
 from garbage_synth.stages.recipe import _COMMANDS
 from tests.makers import DrawnDataset, belt_rgb, drawn_dataset, save, write_tree
 from tests.stages import ladders
@@ -398,6 +400,21 @@ def test_workers_share_the_detectors_and_a_dead_one_is_named(tmp_path: Path, mon
     assert "fewer --workers" in summary.numbers["failed"]["e_0"]
     assert summary.numbers["arms"]["a"]["ap_mean"] is not None
     assert summary.numbers["arms"]["e"]["ap_mean"] is None
+
+
+def test_trainings_beside_each_other_share_memory_and_on_a_gpu_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder_pairs, "available_workers", lambda: 16)
+    config = DetectorConfig()
+    step = load_ladder(write_ladder(tmp_path, small_ladder(tmp_path))).arms[0].pairs[0].train
+    step = replace(step, arguments={**step.arguments, "config": config})
+    for count, on_cpu, wanted in ((4, False, 4), (32, False, 1), (1, False, None), (4, True, None)):
+        own = ladder_pairs._with_its_share(step, count, on_cpu).arguments["config"]
+        assert (own.cache_gb, own.loader_workers) == (2.0 / count, wanted)
+    asked = {**step.arguments, "config": config.model_copy(update={"loader_workers": 3})}
+    told = ladder_pairs._with_its_share(replace(step, arguments=asked), 4, False)
+    assert told.arguments["config"].loader_workers == 3
 
 
 class Bars(NullProgress):

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from garbage_synth.compute import device
 from garbage_synth.config.detector import DetectorConfig
 from garbage_synth.errors import InputError
 from garbage_synth.io.images import read_rgb
@@ -59,6 +60,16 @@ def test_a_finished_run_is_found_finished_and_other_settings_are_refused(dataset
 
     with pytest.raises(InputError, match="was begun with seed = 0, now it is 1"):
         train_detector(dataset, tmp_path / "run", iterations=2, config=SMALL, seed=1, resume=True)
+
+
+def test_auto_is_float32_on_every_device(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A yardstick: rows of one table must not hang on where they were measured."""
+    monkeypatch.setattr(device, "computes_bf16", lambda _: True)
+    for precision, wanted in (("auto", "fp32"), ("fp32", "fp32"), ("bf16", "bf16")):
+        summary = train_detector(dataset, tmp_path / precision, iterations=1, config=SMALL, precision=precision)
+        assert summary.numbers["device"].endswith(wanted)
+    with pytest.raises(InputError, match="fp16"):
+        train_detector(dataset, tmp_path / "other", iterations=1, config=SMALL, precision="fp16")
 
 
 def test_the_seed_decides_the_weights(dataset: Path, tmp_path: Path) -> None:
