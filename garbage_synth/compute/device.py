@@ -24,7 +24,7 @@ __all__ = [
 
 Precision = Literal["fp32", "bf16"]
 
-_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
 """In what torch's allocator for the CPU says, and CUDA, cuDNN and cuBLAS, where they had none left for themselves."""
 
 Acceleration = Literal["none", "graph", "compile"]
@@ -99,12 +99,12 @@ def cudnn(*, benchmark: bool = False, deterministic: bool = False) -> Iterator[N
     """How cuDNN chooses the algorithms of convolutions inside the block; a CPU knows nothing of it.
 
     benchmark: it tries them once per shape, which pays where shapes stay. deterministic: none whose sums come in any
-    order, so that the same input gives the same bits on the same device.
+    order, so that the same input gives the same bits on the same device; who asked torch for that before keeps it.
     """
     chosen = torch.backends.cudnn
     before = chosen.benchmark, chosen.deterministic
     try:
-        chosen.benchmark, chosen.deterministic = benchmark, deterministic
+        chosen.benchmark, chosen.deterministic = benchmark, deterministic or before[1]
         yield
     finally:
         chosen.benchmark, chosen.deterministic = before

@@ -85,20 +85,20 @@ def build_detector(name: str, classes: int, config: DetectorConfig) -> nn.Module
     network: Any = _kind(name).build(classes, config)
     network.transform = _AsTheyAre()
     heads = [network.head] if hasattr(network, "head") else [network.rpn.head, network.roi_heads.box_predictor]
-    for head in heads:
-        head.register_forward_hook(_in_float32)
+    for part in (network.backbone, *heads):
+        part.register_forward_hook(_in_float32)
     built: nn.Module = network
     return built
 
 
-def _in_float32(head: nn.Module, inputs: Any, outputs: Any) -> Any:
-    """What a head gives, as float32: torchvision decodes boxes and takes losses in the type of these numbers, and in
-    bfloat16 the edges of a box beyond 512 pixels would lie on a grid of 4."""
+def _in_float32(part: nn.Module, inputs: Any, outputs: Any) -> Any:
+    """What a body or head gives, as float32: torchvision makes anchors, decodes boxes and takes losses in the type of
+    these numbers, and in bfloat16 what lies beyond 512 pixels lies on a grid of 4. (Convolutions choose their own.)"""
     if isinstance(outputs, Tensor):
         return outputs.float()
     if isinstance(outputs, dict):
-        return {name: _in_float32(head, inputs, value) for name, value in outputs.items()}
-    return type(outputs)(_in_float32(head, inputs, value) for value in outputs)
+        return {name: _in_float32(part, inputs, value) for name, value in outputs.items()}
+    return type(outputs)(_in_float32(part, inputs, value) for value in outputs)
 
 
 def first_label(name: str) -> int:

@@ -24,11 +24,9 @@ from garbage_synth.detect.detector import DetectorCard, save_detector
 from garbage_synth.detect.models import first_label
 from garbage_synth.detect.samples import LabelledPicture, Sample, Samples
 from garbage_synth.errors import GarbageSynthError
-from garbage_synth.run.local import available_workers
+from garbage_synth.run.local import spare_workers
 
 __all__ = ["DetectorPlan", "Trained", "learning_rate", "loader_workers", "train_detector_network"]
-
-_MOST_LOADERS = 16
 
 Record = Callable[[int, dict[str, float]], None]
 
@@ -180,10 +178,10 @@ def _loader(pictures: Sequence[LabelledPicture], plan: DetectorPlan, first: int)
 
 def loader_workers(config: DetectorConfig, device: torch.device) -> int:
     """How many processes prepare samples: as the settings say, else none on a CPU, which computes itself, and on a GPU
-    one a core but for two, 16 at most."""
+    what `spare_workers` says."""
     if config.loader_workers is not None:
         return config.loader_workers
-    return 0 if device.type == "cpu" else max(1, min(_MOST_LOADERS, available_workers() - 2))
+    return 0 if device.type == "cpu" else spare_workers(1)
 
 
 def _one_opencv_thread(worker: int) -> None:

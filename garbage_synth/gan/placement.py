@@ -96,7 +96,7 @@ class Placement:
         adam.load_state_dict(state)
         for parameter, own in adam.state.items():
             for name in ("exp_avg", "exp_avg_sq"):
-                own[name] = torch.empty_like(parameter, requires_grad=False).copy_(own[name])
+                own[name] = torch.empty_like(parameter).copy_(own[name])
         for group in adam.param_groups:
             group |= self._adam_flags(float(group["lr"]))
 

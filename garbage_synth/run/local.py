@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from garbage_synth.errors import GarbageSynthError
 
-__all__ = ["available_workers", "map_unordered"]
+__all__ = ["available_workers", "map_unordered", "spare_workers"]
 
 WINDOW_PER_WORKER = 4  # items handed out ahead of the caller: keeps workers fed, keeps memory flat
 _GRACE_S = 1.0  # for an interrupted item to clean up
@@ -25,6 +25,7 @@ Result = TypeVar("Result")
 
 _worker_task: Callable[[Any], Any] | None = None
 _worker_is_interruptible = False
+_MOST_SPARE = 16
 
 
 def available_workers() -> int:
@@ -32,6 +33,11 @@ def available_workers() -> int:
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return max(1, os.cpu_count() or 1)
+
+
+def spare_workers(at_a_time: int) -> int:
+    """Helper processes for each of so many that compute on a GPU: the cores but for two, shared, from 1 to 16."""
+    return max(1, min(_MOST_SPARE, (available_workers() - 2) // at_a_time))
 
 
 def map_unordered(

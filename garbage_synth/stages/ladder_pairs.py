@@ -13,7 +13,7 @@ from garbage_synth.core.progress import NullProgress, Progress
 from garbage_synth.errors import GarbageSynthError, InputError
 from garbage_synth.io.output import read_manifest
 from garbage_synth.io.records import STATS_FILE, read_records
-from garbage_synth.run.local import available_workers, map_unordered
+from garbage_synth.run.local import map_unordered, spare_workers
 from garbage_synth.stages.ladder_file import Pair
 from garbage_synth.stages.recipe import Step
 from garbage_synth.stages.steps import (
@@ -168,7 +168,7 @@ def _with_its_share(step: Step, count: int, on_cpu: bool) -> Step:
     config = step.arguments.get("config") or DetectorConfig()
     share: dict[str, Any] = {"cache_gb": config.cache_gb / count}
     if count > 1 and not on_cpu and config.loader_workers is None:
-        share["loader_workers"] = max(1, available_workers() // count)
+        share["loader_workers"] = spare_workers(count)
     own = config.model_copy(update=share)
     return replace(step, arguments={**step.arguments, "config": own})
 

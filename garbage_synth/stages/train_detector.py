@@ -74,6 +74,8 @@ def train_detector(
     epochs or iterations: the whole schedule (default 40 epochs); to compare datasets of different sizes give the same
     iterations. weights: a file whose tensors are taken where name and shape fit, instead of random ones. Nothing is
     downloaded. device: auto, cpu, cuda or cuda:<index>. precision: auto (fp32 on every device), fp32 or bf16.
+    On a GPU samples are prepared by new processes, which import the calling script: call it under
+    `if __name__ == "__main__":`, or with loader_workers=0.
 
     The run folder: detector.safetensors (averaged weights, classes and settings), checkpoint.pt, stats.jsonl,
     training_samples.jpg (what the network is shown), config.yaml.

@@ -85,7 +85,11 @@ def test_running_out_of_memory_is_recognised() -> None:
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 1 bytes"))
     assert is_out_of_memory(MemoryError())
-    for words in ("CUDA error: out of memory", "cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED"):
+    for words in (
+        "CUDA error: out of memory",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "CUBLAS_STATUS_ALLOC_FAILED",
+    ):
         assert is_out_of_memory(RuntimeError(words))
     assert not is_out_of_memory(RuntimeError("shape mismatch"))
     assert "while resting; sleep" in str(out_of_memory("while resting", "sleep"))

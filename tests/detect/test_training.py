@@ -17,6 +17,7 @@ from garbage_synth.detect.models import DETECTORS, build_detector
 from garbage_synth.detect.samples import LabelledPicture
 from garbage_synth.detect.training import DetectorPlan, learning_rate, train_detector_network
 from garbage_synth.errors import GarbageSynthError, InputError
+from garbage_synth.run import local
 
 CPU = torch.device("cpu")
 SMALL = DetectorConfig(image_px=64, batch=2, log_every=2, checkpoint_every=2)
@@ -117,7 +118,7 @@ def test_loader_processes_change_nothing(tmp_path: Path) -> None:
 def test_a_gpu_gets_processes_that_prepare_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = torch.device("cuda", 0)
     for cores, wanted in ((1, 1), (8, 6), (64, 16)):
-        monkeypatch.setattr(training, "available_workers", lambda cores=cores: cores)
+        monkeypatch.setattr(local, "available_workers", lambda cores=cores: cores)
         assert training.loader_workers(SMALL, gpu) == wanted
         assert training.loader_workers(SMALL, CPU) == 0
     assert training.loader_workers(SMALL.model_copy(update={"loader_workers": 3}), CPU) == 3
@@ -126,15 +127,25 @@ def test_a_gpu_gets_processes_that_prepare_samples(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("model", DETECTORS)
 def test_boxes_and_losses_are_of_float32_in_bf16_too(model: str) -> None:
-    network = build_detector(model, 2, SMALL).eval()
-    seen: list[torch.Tensor] = []
-    heads = [network.head] if hasattr(network, "head") else [network.rpn.head, network.roi_heads.box_predictor]
+    network: Any = build_detector(model, 2, SMALL).eval()
+    two_stages = hasattr(network, "rpn")
+    heads = [network.rpn.head, network.roi_heads.box_predictor] if two_stages else [network.head]
+    anchors = network.rpn.anchor_generator if two_stages else network.anchor_generator
+    told: list[torch.Tensor] = []
+    places: list[list[torch.Tensor]] = []
     for head in heads:
-        head.register_forward_hook(lambda _, __, outputs: seen.extend(tensors_in(outputs)))
-    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        network([torch.rand(3, 128, 128)])
-    assert len(seen) >= 2
-    assert {tensor.dtype for tensor in seen} == {torch.float32}
+        head.register_forward_hook(lambda _, __, outputs: told.extend(tensors_in(outputs)))
+    anchors.register_forward_hook(lambda _, __, outputs: places.append(tensors_in(outputs)))
+    wide = [torch.rand(3, 64, 1152)]  # beyond 512, bfloat16 tells every fourth number only
+    with torch.no_grad():
+        network(wide)
+        told.clear()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            network(wide)
+    assert len(told) >= 2
+    assert {tensor.dtype for tensor in told} == {torch.float32}
+    exact, halved = places
+    assert all(torch.equal(one, other) for one, other in zip(exact, halved, strict=True))
 
 
 def tensors_in(outputs: Any) -> list[torch.Tensor]:

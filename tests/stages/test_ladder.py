@@ -18,6 +18,7 @@ from garbage_synth.core.types import Dataset
 from garbage_synth.errors import InputError, OutputExistsError
 from garbage_synth.io import records
 from garbage_synth.io.records import STATS_FILE
+from garbage_synth.run import local
 from garbage_synth.stages import ladder_pairs, ladder_results
 from garbage_synth.stages.ladder import ladder
 from garbage_synth.stages.ladder_file import load_ladder
@@ -405,7 +406,7 @@ def test_workers_share_the_detectors_and_a_dead_one_is_named(tmp_path: Path, mon
 def test_trainings_beside_each_other_share_memory_and_on_a_gpu_the_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ladder_pairs, "available_workers", lambda: 16)
+    monkeypatch.setattr(local, "available_workers", lambda: 18)
     config = DetectorConfig()
     step = load_ladder(write_ladder(tmp_path, small_ladder(tmp_path))).arms[0].pairs[0].train
     step = replace(step, arguments={**step.arguments, "config": config})
