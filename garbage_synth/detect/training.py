@@ -24,16 +24,16 @@ from garbage_synth.detect.detector import DetectorCard, save_detector
 from garbage_synth.detect.models import first_label
 from garbage_synth.detect.samples import LabelledPicture, Sample, Samples
 from garbage_synth.errors import GarbageSynthError
-from garbage_synth.run.local import spare_workers
 
-__all__ = ["DetectorPlan", "Trained", "learning_rate", "loader_workers", "train_detector_network"]
+__all__ = ["DetectorPlan", "Trained", "learning_rate", "train_detector_network"]
 
 Record = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorPlan:
-    """What is trained, and how long. size_hw: of samples, multiples of 32; iterations: of the whole schedule."""
+    """What is trained, and how long. size_hw: of samples, multiples of 32; iterations: of the whole schedule;
+    loader_workers: processes that prepare samples, 0 = none."""
 
     model: str
     class_names: tuple[str, ...]
@@ -43,6 +43,7 @@ class DetectorPlan:
     seed: int
     device: torch.device
     precision: Precision
+    loader_workers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def _together(samples: Sequence[Sample]) -> _Batch:
 
 def _loader(pictures: Sequence[LabelledPicture], plan: DetectorPlan, first: int) -> DataLoader[Sample]:
     """Batches first, first + 1, ... of the training, as `_Batch`."""
-    config, workers = plan.config, loader_workers(plan.config, plan.device)
+    config, workers = plan.config, plan.loader_workers
     samples = Samples(
         pictures,
         config.augment,
@@ -174,14 +175,6 @@ def _loader(pictures: Sequence[LabelledPicture], plan: DetectorPlan, first: int)
         collate_fn=_together,
         worker_init_fn=_one_opencv_thread if workers else None,
     )
-
-
-def loader_workers(config: DetectorConfig, device: torch.device) -> int:
-    """How many processes prepare samples: as the settings say, else none on a CPU, which computes itself, and on a GPU
-    what `spare_workers` says."""
-    if config.loader_workers is not None:
-        return config.loader_workers
-    return 0 if device.type == "cpu" else spare_workers(1)
 
 
 def _one_opencv_thread(worker: int) -> None:

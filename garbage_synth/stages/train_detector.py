@@ -37,6 +37,7 @@ from garbage_synth.io.output import SETTINGS_FILE, OutputFolder, fingerprint, op
 from garbage_synth.io.pictures import locate_pictures
 from garbage_synth.io.records import STATS_FILE, append_record, keep_records
 from garbage_synth.report.draw import class_colour
+from garbage_synth.run.local import spare_workers
 
 __all__ = ["train_detector"]
 
@@ -133,6 +134,7 @@ def train_detector(
         seed=seed,
         device=chosen,
         precision=kind,
+        loader_workers=_loader_workers(config, chosen),
     )
 
     def opened(*, only_look: bool) -> OutputFolder:
@@ -200,6 +202,13 @@ def train_detector(
     }
     output.finish(numbers)
     return StageSummary("train-detector", out, numbers, tuple(warnings), out / SAMPLES_FILE)
+
+
+def _loader_workers(config: DetectorConfig, device: torch.device) -> int:
+    """Processes that prepare samples: as the settings say, else none on a CPU, which computes itself."""
+    if config.loader_workers is not None:
+        return config.loader_workers
+    return 0 if device.type == "cpu" else spare_workers(1)
 
 
 def _labelled(split: Split, categories: Sequence[int], paths: Mapping[int, Path]) -> list[LabelledPicture]:

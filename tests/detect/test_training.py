@@ -17,7 +17,6 @@ from garbage_synth.detect.models import DETECTORS, build_detector
 from garbage_synth.detect.samples import LabelledPicture
 from garbage_synth.detect.training import DetectorPlan, learning_rate, train_detector_network
 from garbage_synth.errors import GarbageSynthError, InputError
-from garbage_synth.run import local
 
 CPU = torch.device("cpu")
 SMALL = DetectorConfig(image_px=64, batch=2, log_every=2, checkpoint_every=2)
@@ -108,21 +107,10 @@ def test_a_training_taken_up_again_ends_with_the_same_bits(tmp_path: Path, model
 def test_loader_processes_change_nothing(tmp_path: Path) -> None:
     def weights(workers: int) -> bytes:
         folder = tmp_path / str(workers)
-        config = SMALL.model_copy(update={"loader_workers": workers})
-        train(folder, replace(PLAN, config=config, iterations=2))
+        train(folder, replace(PLAN, loader_workers=workers, iterations=2))
         return load_file(folder / DETECTOR_FILE)["backbone.stem.0.0.weight"].numpy().tobytes()
 
     assert weights(1) == weights(0)
-
-
-def test_a_gpu_gets_processes_that_prepare_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    gpu = torch.device("cuda", 0)
-    for cores, wanted in ((1, 1), (8, 6), (64, 16)):
-        monkeypatch.setattr(local, "available_workers", lambda cores=cores: cores)
-        assert training.loader_workers(SMALL, gpu) == wanted
-        assert training.loader_workers(SMALL, CPU) == 0
-    assert training.loader_workers(SMALL.model_copy(update={"loader_workers": 3}), CPU) == 3
-    assert training.loader_workers(SMALL.model_copy(update={"loader_workers": 0}), gpu) == 0
 
 
 @pytest.mark.parametrize("model", DETECTORS)

@@ -2,11 +2,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from garbage_synth.compute import device
 from garbage_synth.config.detector import DetectorConfig
 from garbage_synth.errors import InputError
 from garbage_synth.io.images import read_rgb
+from garbage_synth.run import local
+from garbage_synth.stages import train_detector as module
 from garbage_synth.stages.evaluate import evaluate
 from garbage_synth.stages.subset import subset
 from garbage_synth.stages.train_detector import train_detector
@@ -70,6 +73,16 @@ def test_auto_is_float32_on_every_device(dataset: Path, tmp_path: Path, monkeypa
         assert summary.numbers["device"].endswith(wanted)
     with pytest.raises(InputError, match="fp16"):
         train_detector(dataset, tmp_path / "other", iterations=1, config=SMALL, precision="fp16")
+
+
+def test_a_gpu_gets_processes_that_prepare_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda", 0)
+    for cores, wanted in ((1, 1), (8, 6), (64, 16)):
+        monkeypatch.setattr(local, "available_workers", lambda cores=cores: cores)
+        assert module._loader_workers(SMALL, gpu) == wanted
+        assert module._loader_workers(SMALL, cpu) == 0
+    assert module._loader_workers(SMALL.model_copy(update={"loader_workers": 3}), cpu) == 3
+    assert module._loader_workers(SMALL.model_copy(update={"loader_workers": 0}), gpu) == 0
 
 
 def test_the_seed_decides_the_weights(dataset: Path, tmp_path: Path) -> None:
